@@ -1,0 +1,124 @@
+#include "reference/attention/compressor.hpp"
+
+#include <stdexcept>
+
+namespace apb {
+namespace {
+
+/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): every input bit moves every output bit.
+std::uint64_t mix(std::uint64_t bits) {
+  bits += 0x9e3779b97f4a7c15U;
+  bits = (bits ^ (bits >> 30U)) * 0xbf58476d1ce4e5b9U;
+  bits = (bits ^ (bits >> 27U)) * 0x94d049bb133111ebU;
+  return bits ^ (bits >> 31U);
+}
+
+/// The first anchor row that holds a query token; the embedded query is one run.
+Index first_query_row(const RankLayout& layout) {
+  Index row = 0;
+  for (const RowRun& run : layout.runs) {
+    if (run.source == RowSource::kQuery) return row;
+    row += run.count;
+  }
+  throw std::logic_error("query_aware: this rank holds no query");
+}
+
+template <class Score>
+Matrix<typename std::invoke_result_t<Score, Index, Index>> score_each(const RankLayout& layout,
+                                                                      Index num_kv_heads,
+                                                                      const Score& score) {
+  Matrix<std::invoke_result_t<Score, Index, Index>> scores(layout.block_len, num_kv_heads);
+  for (Index row = 0; row < layout.block_len; ++row) {
+    for (Index head = 0; head < num_kv_heads; ++head) {
+      scores(row, head) = score(head, layout.block_begin + row);
+    }
+  }
+  return scores;
+}
+
+}  // namespace
+
+double random_score(std::uint64_t seed, Index layer, Index kv_head, Index doc_pos) {
+  std::uint64_t bits = mix(seed);
+  for (const Index part : {layer, kv_head, doc_pos}) {
+    bits = mix(bits ^ static_cast<std::uint64_t>(part));
+  }
+  return static_cast<double>(bits >> 11U) * 0x1.0p-53;
+}
+
+template <class Scalar>
+Matrix<Scalar> query_aware_scores(const HeadsView<const Scalar>& score_query,
+                                  const HeadsView<const Scalar>& block_key, Counters& counters) {
+  const Index group_size = score_query.heads / block_key.heads;
+  Matrix<Scalar> scores(block_key.rows, block_key.heads);
+  for (Index kv_head = 0; kv_head < block_key.heads; ++kv_head) {
+    Eigen::Vector<Scalar, Eigen::Dynamic> mean_query(block_key.head_dim);
+    mean_query.setZero();
+    for (Index member = 0; member < group_size; ++member) {
+      const auto head = score_query.head(kv_head * group_size + member);
+      for (Index row = 0; row < score_query.rows; ++row) mean_query += head.row(row).transpose();
+    }
+    mean_query /= static_cast<Scalar>(score_query.rows * group_size);
+    scores.col(kv_head).noalias() = block_key.head(kv_head) * mean_query;
+  }
+  counters.compressor_flop += 2 * block_key.rows * block_key.heads * block_key.head_dim;
+  return scores;
+}
+
+template <class Scalar>
+HeadsTensor<Scalar> embedded_query_rows(const ApbConfig& config, const RankLayout& layout,
+                                        const HeadsView<const Scalar>& query,
+                                        Communicator& communicator) {
+  HeadsTensor<Scalar> rows(0, query.heads, query.head_dim);
+  if (communicator.rank() > 0) {
+    rows.append(query.slice(first_query_row(layout), config.embedded_query_len));
+    if (communicator.rank() == 1) {
+      (void)communicator.send_recv<Scalar>(0, rows.values(), Communicator::kNobody, 0);
+    }
+  } else {
+    rows.resize_rows(config.embedded_query_len);
+    rows.values() = communicator.send_recv<Scalar>(Communicator::kNobody, {}, 1,
+                                                   rows.values().size());
+  }
+  return rows;
+}
+
+template <class Scalar>
+Matrix<Scalar> block_scores(const ApbConfig& config, const RankLayout& layout, Index layer,
+                            const HeadsView<const Scalar>& query,
+                            const HeadsView<const Scalar>& block_key, Communicator& communicator,
+                            Counters& counters) {
+  switch (config.compressor) {
+    case Compressor::kQueryAware: {
+      const auto score_query = embedded_query_rows(config, layout, query, communicator);
+      return query_aware_scores<Scalar>(score_query.view(), block_key, counters);
+    }
+    case Compressor::kRandom:
+      return score_each(layout, block_key.heads, [&](Index kv_head, Index doc_pos) {
+        return static_cast<Scalar>(random_score(config.seed, layer, kv_head, doc_pos));
+      });
+    case Compressor::kRecent:
+      return score_each(layout, block_key.heads,
+                        [](Index, Index doc_pos) { return static_cast<Scalar>(doc_pos); });
+    case Compressor::kNone:
+      break;
+  }
+  throw std::logic_error("block_scores: compressor none scores nothing");
+}
+
+template Matrix<float> query_aware_scores(const HeadsView<const float>&,
+                                          const HeadsView<const float>&, Counters&);
+template Matrix<double> query_aware_scores(const HeadsView<const double>&,
+                                           const HeadsView<const double>&, Counters&);
+template HeadsTensor<float> embedded_query_rows(const ApbConfig&, const RankLayout&,
+                                                const HeadsView<const float>&, Communicator&);
+template HeadsTensor<double> embedded_query_rows(const ApbConfig&, const RankLayout&,
+                                                 const HeadsView<const double>&, Communicator&);
+template Matrix<float> block_scores(const ApbConfig&, const RankLayout&, Index,
+                                    const HeadsView<const float>&, const HeadsView<const float>&,
+                                    Communicator&, Counters&);
+template Matrix<double> block_scores(const ApbConfig&, const RankLayout&, Index,
+                                     const HeadsView<const double>&,
+                                     const HeadsView<const double>&, Communicator&, Counters&);
+
+}  // namespace apb

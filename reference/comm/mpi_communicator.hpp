@@ -1,0 +1,41 @@
+#pragma once
+/// \file
+/// One process per rank, over MPI. The only user of <mpi.h>.
+
+#include <functional>
+#include <memory>
+
+#include "reference/core/communicator.hpp"
+
+namespace apb {
+
+/// Whether this process was started by mpiexec, mpirun or srun (so MPI may be initialised).
+[[nodiscard]] bool started_by_mpi();
+
+/// MPI's lifetime: constructed once in main of a process that started_by_mpi(), finalised at the end.
+///
+/// Waiting never spins when ranks outnumber cores: blocking MPI calls do, and would steal the cores
+/// that other ranks compute on (design, "Running ranks on few cores").
+class MpiSession {
+ public:
+  MpiSession();
+  ~MpiSession();
+  MpiSession(const MpiSession&) = delete;
+  MpiSession& operator=(const MpiSession&) = delete;
+  MpiSession(MpiSession&&) = delete;
+  MpiSession& operator=(MpiSession&&) = delete;
+
+  /// All processes of the run.
+  [[nodiscard]] Communicator& world() { return *world_; }
+
+  /// OpenMP threads for each rank of this run: cores / ranks, at least one.
+  [[nodiscard]] int threads_per_rank() const;
+
+  /// Ends all ranks at once, for a rank that cannot go on. Does not return.
+  [[noreturn]] void abort(int exit_status);
+
+ private:
+  std::unique_ptr<Communicator> world_;
+};
+
+}  // namespace apb

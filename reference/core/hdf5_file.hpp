@@ -1,0 +1,101 @@
+#pragma once
+/// \file
+/// A small RAII layer over HDF5's C API: read and write named arrays and attributes, nothing else.
+/// HDF5's serial library is not thread safe: one thread at a time.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "reference/core/tensor.hpp"
+
+namespace apb {
+
+/// An HDF5 identifier (file, group, dataset, type, …) closed with the function that fits it.
+class Hdf5Id {
+ public:
+  using Close = int (*)(std::int64_t);
+  Hdf5Id(std::int64_t id, Close close) : id_(id), close_(close) {}
+  Hdf5Id(const Hdf5Id&) = delete;
+  Hdf5Id& operator=(const Hdf5Id&) = delete;
+  Hdf5Id(Hdf5Id&& other) noexcept : id_(other.id_), close_(other.close_) { other.id_ = -1; }
+  Hdf5Id& operator=(Hdf5Id&&) = delete;
+  ~Hdf5Id();
+
+  [[nodiscard]] std::int64_t get() const { return id_; }
+  [[nodiscard]] bool valid() const { return id_ >= 0; }
+
+ private:
+  std::int64_t id_;
+  Close close_;
+};
+
+/// Reads a file through once in a child process with limits on time and memory: libhdf5 itself
+/// crashes or hangs on some broken files. Call it before anything else touches a file from outside,
+/// and before MPI is initialised.
+/// \throws BadInput if the file is missing, is not HDF5, or is corrupt
+void check_hdf5_in_child(const std::string& path);
+
+/// An HDF5 file that is only read. Every error is a BadInput that names file and key.
+class Hdf5Reader {
+ public:
+  explicit Hdf5Reader(const std::string& path);
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] bool has(const std::string& name) const;
+
+  /// Attributes of the root group.
+  [[nodiscard]] std::int64_t int_attribute(const std::string& name) const;
+  [[nodiscard]] double double_attribute(const std::string& name) const;
+  [[nodiscard]] std::string string_attribute(const std::string& name) const;
+
+  [[nodiscard]] std::vector<Index> shape(const std::string& dataset) const;
+
+  /// A whole dataset, converted to T (float, double, std::int64_t or std::uint8_t).
+  /// \param expected_shape what the dataset must look like
+  /// \param values         room for all its elements
+  template <class T>
+  void read(const std::string& dataset, std::span<const Index> expected_shape,
+            std::span<T> values) const;
+
+ private:
+  std::string path_;
+  Hdf5Id file_;
+};
+
+/// An HDF5 file that is written under a temporary name and appears under its own name on commit().
+/// Without commit() nothing is left behind.
+class Hdf5Writer {
+ public:
+  /// \throws BadInput if the file cannot be created there
+  explicit Hdf5Writer(const std::string& path);
+  Hdf5Writer(const Hdf5Writer&) = delete;
+  Hdf5Writer& operator=(const Hdf5Writer&) = delete;
+  Hdf5Writer(Hdf5Writer&&) = delete;
+  Hdf5Writer& operator=(Hdf5Writer&&) = delete;
+  ~Hdf5Writer();
+
+  /// Creates a group; its parents must exist.
+  void create_group(const std::string& name);
+
+  /// Attributes of an existing group ("/" is the root).
+  void set_attribute(const std::string& group, const std::string& name, std::int64_t value);
+  void set_attribute(const std::string& group, const std::string& name, double value);
+  void set_attribute(const std::string& group, const std::string& name, std::string_view value);
+
+  /// Writes a dataset of T (float, double, std::int64_t or std::uint8_t); its group must exist.
+  template <class T>
+  void write(const std::string& dataset, std::span<const Index> shape, std::span<const T> values);
+
+  /// Closes the file and gives it its name. \throws CannotRun if that fails
+  void commit();
+
+ private:
+  std::string path_;
+  std::string temporary_path_;
+  std::vector<Hdf5Id> file_;  ///< one, until committed
+};
+
+}  // namespace apb

@@ -1,0 +1,38 @@
+#include "reference/model/linear.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace apb {
+namespace {
+
+// Large enough that packing the operands costs little, small enough to share among threads.
+constexpr Index kRowTile = 256;
+constexpr Index kColumnPanel = 512;
+
+}  // namespace
+
+template <class Scalar>
+std::int64_t linear(const Eigen::Ref<const Matrix<Scalar>>& x, const Matrix<Scalar>& w,
+                    Eigen::Ref<Matrix<Scalar>> y) {
+  if (x.cols() != w.cols() || y.rows() != x.rows() || y.cols() != w.rows()) {
+    throw std::invalid_argument("linear: shapes do not fit");
+  }
+#pragma omp parallel for collapse(2) schedule(dynamic)
+  for (Index column = 0; column < w.rows(); column += kColumnPanel) {
+    for (Index row = 0; row < x.rows(); row += kRowTile) {
+      const Index rows = std::min(kRowTile, x.rows() - row);
+      const Index columns = std::min(kColumnPanel, w.rows() - column);
+      y.block(row, column, rows, columns).noalias() =
+          x.middleRows(row, rows) * w.middleRows(column, columns).transpose();
+    }
+  }
+  return 2 * x.rows() * x.cols() * w.rows();
+}
+
+template std::int64_t linear(const Eigen::Ref<const Matrix<float>>&, const Matrix<float>&,
+                             Eigen::Ref<Matrix<float>>);
+template std::int64_t linear(const Eigen::Ref<const Matrix<double>>&, const Matrix<double>&,
+                             Eigen::Ref<Matrix<double>>);
+
+}  // namespace apb

@@ -1,0 +1,76 @@
+#include "reference/model/prefill.hpp"
+
+#include <cmath>
+
+#include "reference/model/transformer.hpp"
+
+namespace apb {
+
+template <class Scalar>
+void KvCache<Scalar>::truncate(Index rows) {
+  for (LayerCache<Scalar>& layer : layers) {
+    layer.key.resize_rows(rows);
+    layer.value.resize_rows(rows);
+  }
+}
+
+template <class Scalar>
+PrefillResult<Scalar> prefill(Method method, const RankContext& context,
+                              const LlamaWeights<Scalar>& weights,
+                              const std::vector<int>& document,
+                              const std::vector<int>& embedded_query,
+                              const std::function<void(Index)>& on_layer) {
+  const RankLayout& layout = context.rank_layout();
+  std::vector<int> tokens;
+  std::vector<Index> positions;
+  for (Index row = 0; row < layout.rows(); ++row) {
+    tokens.push_back(layout.token(row, document, embedded_query));
+    positions.push_back(layout.position(row));
+  }
+  const RopeTable<Scalar> rope(positions, weights.config.head_dim, weights.config.rope_theta);
+
+  PrefillResult<Scalar> result;
+  Matrix<Scalar> hidden = embed(weights, tokens);
+  for (Index layer = 0; layer < weights.config.num_layers; ++layer) {
+    Counters counters{.rows_computed = layout.rows()};
+    const std::int64_t received_before = context.communicator.bytes_received();
+    const std::int64_t sent_before = context.communicator.bytes_sent();
+
+    const Qkv<Scalar> qkv = project_qkv(weights, layer, hidden, rope, counters);
+    LayerOutput<Scalar> output = prefill_attention<Scalar>(
+        method, context, {layer, qkv.query.view(), qkv.key.view(), qkv.value.view()}, counters);
+    finish_layer(weights, layer, output.attention.out, hidden, counters);
+
+    LayerCache<Scalar> cache{{0, qkv.key.heads(), qkv.key.head_dim()},
+                             {0, qkv.key.heads(), qkv.key.head_dim()}};
+    cache.key.append(qkv.key.view().slice(layout.anchor_rows, layout.block_len));
+    cache.value.append(qkv.value.view().slice(layout.anchor_rows, layout.block_len));
+    result.cache.layers.push_back(std::move(cache));
+
+    counters.bytes_received = context.communicator.bytes_received() - received_before;
+    counters.bytes_sent = context.communicator.bytes_sent() - sent_before;
+    result.counters.push_back(counters);
+    result.selections.push_back(std::move(output.selection));
+    on_layer(layer + 1);
+  }
+  result.hidden = hidden.bottomRows(layout.block_len);
+  return result;
+}
+
+void set_model_shape(ApbConfig& config, const LlamaConfig& model) {
+  config.num_q_heads = model.num_q_heads;
+  config.num_kv_heads = model.num_kv_heads;
+  config.head_dim = model.head_dim;
+  config.softmax_scale = 1.0 / std::sqrt(static_cast<double>(model.head_dim));
+}
+
+template struct KvCache<float>;
+template struct KvCache<double>;
+template PrefillResult<float> prefill(Method, const RankContext&, const LlamaWeights<float>&,
+                                      const std::vector<int>&, const std::vector<int>&,
+                                      const std::function<void(Index)>&);
+template PrefillResult<double> prefill(Method, const RankContext&, const LlamaWeights<double>&,
+                                       const std::vector<int>&, const std::vector<int>&,
+                                       const std::function<void(Index)>&);
+
+}  // namespace apb

@@ -1,0 +1,55 @@
+#pragma once
+/// \file
+/// Prefill of a document by any method: every rank pushes its rows through all layers; the method's
+/// attention is the only place where ranks meet.
+
+#include <functional>
+#include <vector>
+
+#include "reference/methods/method.hpp"
+#include "reference/model/llama.hpp"
+
+namespace apb {
+
+/// Keys (after RoPE) and values that one rank holds in one layer.
+template <class Scalar>
+struct LayerCache {
+  HeadsTensor<Scalar> key;    ///< [cached rows, num_kv_heads, head_dim]
+  HeadsTensor<Scalar> value;  ///< [cached rows, num_kv_heads, head_dim]
+};
+
+/// One rank's cache: its block rows, anchor copies dropped, so that over all ranks every document
+/// token counts exactly once.
+template <class Scalar>
+struct KvCache {
+  std::vector<LayerCache<Scalar>> layers;
+
+  /// Drops all rows after the first `rows`.
+  void truncate(Index rows);
+};
+
+/// What prefill leaves on one rank.
+template <class Scalar>
+struct PrefillResult {
+  KvCache<Scalar> cache;
+  Matrix<Scalar> hidden;                      ///< [block_rows, hidden_size] after the last layer
+  std::vector<Counters> counters;             ///< per layer
+  std::vector<Selection<Scalar>> selections;  ///< per layer; empty if the method keeps nothing
+};
+
+/// Runs all layers. Collective.
+/// \param context        its config comes from method_config and fits the model's heads
+/// \param document       all doc_len token ids (a rank reads its own rows)
+/// \param embedded_query the embedded query's token ids
+/// \param on_layer       called after each layer with the number of layers done
+template <class Scalar>
+[[nodiscard]] PrefillResult<Scalar> prefill(Method method, const RankContext& context,
+                                            const LlamaWeights<Scalar>& weights,
+                                            const std::vector<int>& document,
+                                            const std::vector<int>& embedded_query,
+                                            const std::function<void(Index)>& on_layer);
+
+/// The part of an ApbConfig that the model decides: heads, head_dim, softmax scale 1/sqrt(head_dim).
+void set_model_shape(ApbConfig& config, const LlamaConfig& model);
+
+}  // namespace apb

@@ -1,0 +1,169 @@
+#include "reference/model/transformer.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "reference/core/error.hpp"
+#include "reference/model/linear.hpp"
+
+namespace apb {
+namespace {
+
+/// Rows that one thread turns or activates at a time.
+constexpr Index kRowTile = 64;
+
+/// A dense per-head tensor seen as a matrix [rows, heads * head_dim].
+template <class Scalar>
+Eigen::Map<Matrix<Scalar>> as_matrix(HeadsTensor<Scalar>& tensor) {
+  return {tensor.values().data(), tensor.rows(), tensor.heads() * tensor.head_dim()};
+}
+
+template <class Scalar>
+Eigen::Map<const Matrix<Scalar>> as_matrix(const HeadsTensor<Scalar>& tensor) {
+  return {tensor.values().data(), tensor.rows(), tensor.heads() * tensor.head_dim()};
+}
+
+/// gate = silu(gate) * up, silu(x) = x / (1 + exp(-x)).
+template <class Scalar>
+void swiglu(Matrix<Scalar>& gate, const Matrix<Scalar>& up) {
+#pragma omp parallel for
+  for (Index begin = 0; begin < gate.rows(); begin += kRowTile) {
+    const Index rows = std::min(kRowTile, gate.rows() - begin);
+    auto g = gate.middleRows(begin, rows).array();
+    g = g / (Scalar{1} + (-g).exp()) * up.middleRows(begin, rows).array();
+  }
+}
+
+}  // namespace
+
+template <class Scalar>
+RopeTable<Scalar>::RopeTable(std::span<const Index> positions, Index head_dim, double theta)
+    : cosine(std::ssize(positions), head_dim / 2), sine(std::ssize(positions), head_dim / 2) {
+  for (Index row = 0; row < cosine.rows(); ++row) {
+    for (Index i = 0; i < cosine.cols(); ++i) {
+      const double frequency =
+          std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
+      const double angle =
+          static_cast<double>(positions[static_cast<std::size_t>(row)]) * frequency;
+      cosine(row, i) = static_cast<Scalar>(std::cos(angle));
+      sine(row, i) = static_cast<Scalar>(std::sin(angle));
+    }
+  }
+}
+
+template <class Scalar>
+void apply_rope(const RopeTable<Scalar>& table, const HeadsView<Scalar>& heads) {
+  const Index half = heads.head_dim / 2;
+#pragma omp parallel for
+  for (Index row = 0; row < heads.rows; ++row) {
+    for (Index head = 0; head < heads.heads; ++head) {
+      Scalar* x = heads.at(row, head);
+      for (Index i = 0; i < half; ++i) {
+        const Scalar cosine = table.cosine(row, i);
+        const Scalar sine = table.sine(row, i);
+        const Scalar first = x[i];
+        const Scalar second = x[i + half];
+        x[i] = first * cosine - second * sine;
+        x[i + half] = second * cosine + first * sine;
+      }
+    }
+  }
+}
+
+template <class Scalar>
+Matrix<Scalar> rms_norm(const Matrix<Scalar>& x, const Matrix<Scalar>& weight, double eps) {
+  Matrix<Scalar> normed(x.rows(), x.cols());
+#pragma omp parallel for
+  for (Index row = 0; row < x.rows(); ++row) {
+    double sum_of_squares = 0;
+    for (Index column = 0; column < x.cols(); ++column) {
+      sum_of_squares += static_cast<double>(x(row, column)) * static_cast<double>(x(row, column));
+    }
+    const double mean = sum_of_squares / static_cast<double>(x.cols());
+    const auto factor = static_cast<Scalar>(1.0 / std::sqrt(mean + eps));
+    normed.row(row) = (x.row(row) * factor).cwiseProduct(weight.row(0));
+  }
+  return normed;
+}
+
+template <class Scalar>
+Matrix<Scalar> embed(const LlamaWeights<Scalar>& weights, std::span<const int> tokens) {
+  Matrix<Scalar> hidden(std::ssize(tokens), weights.config.hidden_size);
+  for (Index row = 0; row < hidden.rows(); ++row) {
+    const int token = tokens[static_cast<std::size_t>(row)];
+    if (token < 0 || token >= weights.config.vocab_size) {
+      throw BadInput("tokens", fmt::format("token {}", row), token,
+                     fmt::format("between 0 and {}", weights.config.vocab_size - 1));
+    }
+    hidden.row(row) = weights.embedding.row(token);
+  }
+  return hidden;
+}
+
+template <class Scalar>
+Qkv<Scalar> project_qkv(const LlamaWeights<Scalar>& weights, Index layer,
+                        const Matrix<Scalar>& hidden, const RopeTable<Scalar>& rope,
+                        Counters& counters) {
+  const LlamaConfig& config = weights.config;
+  const auto& w = weights.layers[static_cast<std::size_t>(layer)];
+  const Matrix<Scalar> normed = rms_norm(hidden, w.attention_norm, config.rms_norm_eps);
+  Qkv<Scalar> qkv{{hidden.rows(), config.num_q_heads, config.head_dim},
+                  {hidden.rows(), config.num_kv_heads, config.head_dim},
+                  {hidden.rows(), config.num_kv_heads, config.head_dim}};
+  counters.projection_flop += linear<Scalar>(normed, w.query, as_matrix(qkv.query));
+  counters.projection_flop += linear<Scalar>(normed, w.key, as_matrix(qkv.key));
+  counters.projection_flop += linear<Scalar>(normed, w.value, as_matrix(qkv.value));
+  apply_rope(rope, qkv.query.view());
+  apply_rope(rope, qkv.key.view());
+  return qkv;
+}
+
+template <class Scalar>
+void finish_layer(const LlamaWeights<Scalar>& weights, Index layer,
+                  const HeadsTensor<Scalar>& attention_out, Matrix<Scalar>& hidden,
+                  Counters& counters) {
+  const LlamaConfig& config = weights.config;
+  const auto& w = weights.layers[static_cast<std::size_t>(layer)];
+  Matrix<Scalar> update(hidden.rows(), hidden.cols());
+  counters.projection_flop += linear<Scalar>(as_matrix(attention_out), w.output, update);
+  hidden += update;
+
+  const Matrix<Scalar> normed = rms_norm(hidden, w.ffn_norm, config.rms_norm_eps);
+  Matrix<Scalar> gate(hidden.rows(), config.intermediate_size);
+  Matrix<Scalar> up(hidden.rows(), config.intermediate_size);
+  counters.projection_flop += linear<Scalar>(normed, w.gate, gate);
+  counters.projection_flop += linear<Scalar>(normed, w.up, up);
+  swiglu(gate, up);
+  counters.projection_flop += linear<Scalar>(gate, w.down, update);
+  hidden += update;
+}
+
+template <class Scalar>
+Matrix<Scalar> logits(const LlamaWeights<Scalar>& weights, const Matrix<Scalar>& hidden) {
+  const Matrix<Scalar> normed =
+      rms_norm(hidden, weights.final_norm, weights.config.rms_norm_eps);
+  Matrix<Scalar> result(hidden.rows(), weights.config.vocab_size);
+  linear<Scalar>(normed, weights.logits_matrix(), result);
+  return result;
+}
+
+template struct RopeTable<float>;
+template struct RopeTable<double>;
+template void apply_rope(const RopeTable<float>&, const HeadsView<float>&);
+template void apply_rope(const RopeTable<double>&, const HeadsView<double>&);
+template Matrix<float> rms_norm(const Matrix<float>&, const Matrix<float>&, double);
+template Matrix<double> rms_norm(const Matrix<double>&, const Matrix<double>&, double);
+template Matrix<float> embed(const LlamaWeights<float>&, std::span<const int>);
+template Matrix<double> embed(const LlamaWeights<double>&, std::span<const int>);
+template Qkv<float> project_qkv(const LlamaWeights<float>&, Index, const Matrix<float>&,
+                                const RopeTable<float>&, Counters&);
+template Qkv<double> project_qkv(const LlamaWeights<double>&, Index, const Matrix<double>&,
+                                 const RopeTable<double>&, Counters&);
+template void finish_layer(const LlamaWeights<float>&, Index, const HeadsTensor<float>&,
+                           Matrix<float>&, Counters&);
+template void finish_layer(const LlamaWeights<double>&, Index, const HeadsTensor<double>&,
+                           Matrix<double>&, Counters&);
+template Matrix<float> logits(const LlamaWeights<float>&, const Matrix<float>&);
+template Matrix<double> logits(const LlamaWeights<double>&, const Matrix<double>&);
+
+}  // namespace apb

@@ -1,0 +1,37 @@
+#include "reference/tools/tool_main.hpp"
+
+#include <fmt/core.h>
+
+#include <cstdio>
+#include <new>
+
+namespace apb {
+namespace {
+
+int fail(const CLI::App& app, ExitStatus status, std::string_view line) {
+  std::fflush(stdout);
+  fmt::print(stderr, "{}: {}\n", app.get_name(), line);
+  return static_cast<int>(status);
+}
+
+}  // namespace
+
+int tool_main(CLI::App& app, int argc, char** argv, const std::function<ExitStatus()>& work) {
+  try {
+    app.parse(argc, argv);
+    return static_cast<int>(work());
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    return fail(app, ExitStatus::kBadInput,
+                fmt::format("{} (see {} --help)", error.what(), app.get_name()));
+  } catch (const Error& error) {
+    return fail(app, error.status(), error.what());
+  } catch (const std::bad_alloc&) {
+    return fail(app, ExitStatus::kCannotRun, "out of memory");
+  } catch (const std::exception& error) {
+    return fail(app, ExitStatus::kCannotRun, fmt::format("internal error: {}", error.what()));
+  }
+}
+
+}  // namespace apb
