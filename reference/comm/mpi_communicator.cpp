@@ -13,7 +13,10 @@
 namespace apb {
 namespace {
 
-constexpr int kTriesBeforeSleep = 20;
+// A wait polls at first and then sleeps between polls: soon if ranks outnumber cores, late if every
+// rank has a core of its own (a long wait then means that another rank may want the core).
+constexpr int kTriesIfCrowded = 20;
+constexpr int kTriesIfRoomy = 20000;
 constexpr std::chrono::microseconds kSleep{50};
 
 void check(int code, const char* call) {
@@ -52,7 +55,7 @@ int cores() { return std::max(1, static_cast<int>(std::thread::hardware_concurre
 
 class MpiCommunicator final : public Communicator {
  public:
-  MpiCommunicator() {
+  explicit MpiCommunicator(int tries_before_sleep) : tries_before_sleep_(tries_before_sleep) {
     MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
     MPI_Comm_size(MPI_COMM_WORLD, &num_ranks_);
   }
@@ -111,18 +114,28 @@ class MpiCommunicator final : public Communicator {
   static constexpr int kTag = 0;
 
   void wait(MPI_Request& request) const {
-    const bool may_spin = num_ranks_ <= cores();
     for (int tries = 0;; ++tries) {
       int done = 0;
       check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test");
       if (done != 0) return;
-      if (!may_spin && tries >= kTriesBeforeSleep) std::this_thread::sleep_for(kSleep);
+      if (tries >= tries_before_sleep_) std::this_thread::sleep_for(kSleep);
     }
   }
 
   int rank_ = 0;
   int num_ranks_ = 1;
+  int tries_before_sleep_;
 };
+
+int count_ranks_on_node() {
+  MPI_Comm node = MPI_COMM_NULL;
+  check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node),
+        "MPI_Comm_split_type");
+  int size = 1;
+  MPI_Comm_size(node, &size);
+  MPI_Comm_free(&node);
+  return size;
+}
 
 }  // namespace
 
@@ -136,15 +149,15 @@ MpiSession::MpiSession() {
   int provided = 0;
   check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
-  world_ = std::make_unique<MpiCommunicator>();
+  ranks_on_node_ = count_ranks_on_node();
+  world_ = std::make_unique<MpiCommunicator>(ranks_on_node_ > cores() ? kTriesIfCrowded
+                                                                      : kTriesIfRoomy);
 }
 
 MpiSession::~MpiSession() {
   world_.reset();
   MPI_Finalize();
 }
-
-int MpiSession::threads_per_rank() const { return std::max(1, cores() / world_->num_ranks()); }
 
 void MpiSession::abort(int exit_status) {
   MPI_Abort(MPI_COMM_WORLD, exit_status);

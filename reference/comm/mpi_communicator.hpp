@@ -28,13 +28,14 @@ class MpiSession {
   /// All processes of the run.
   [[nodiscard]] Communicator& world() { return *world_; }
 
-  /// OpenMP threads for each rank of this run: cores / ranks, at least one.
-  [[nodiscard]] int threads_per_rank() const;
+  /// Ranks of this run that share this machine.
+  [[nodiscard]] int ranks_on_node() const { return ranks_on_node_; }
 
   /// Ends all ranks at once, for a rank that cannot go on. Does not return.
   [[noreturn]] void abort(int exit_status);
 
  private:
+  int ranks_on_node_ = 1;
   std::unique_ptr<Communicator> world_;
 };
 

@@ -1,5 +1,6 @@
 #include "reference/core/communicator.hpp"
 
+#include <algorithm>
 #include <numeric>
 #include <stdexcept>
 
@@ -25,6 +26,10 @@ void require(bool holds, const char* what) {
 
 std::size_t total_count(std::span<const std::size_t> counts) {
   return std::accumulate(counts.begin(), counts.end(), std::size_t{0});
+}
+
+int RankEnvironment::threads(int active_ranks) const {
+  return std::max(1, cores / std::clamp(active_ranks, 1, ranks_on_node));
 }
 
 void Communicator::checked_all_gather(Bytes mine, MutableBytes all,

@@ -86,6 +86,17 @@ class Communicator {
   std::int64_t bytes_sent_ = 0;
 };
 
+/// What a rank finds itself in.
+struct RankEnvironment {
+  Communicator& communicator;
+  int ranks_on_node = 1;  ///< ranks that share this machine's cores
+  int cores = 1;          ///< of this machine
+
+  /// OpenMP threads a rank should use while `active_ranks` ranks of the run compute:
+  /// cores / ranks, at least one.
+  [[nodiscard]] int threads(int active_ranks) const;
+};
+
 /// Sum of counts.
 [[nodiscard]] std::size_t total_count(std::span<const std::size_t> counts);
 

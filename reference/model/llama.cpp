@@ -78,6 +78,22 @@ Matrix<Scalar> read_vector(const Hdf5Reader& file, const std::string& name, Inde
 
 }  // namespace
 
+LlamaConfig read_config(const std::string& path) { return read_config(Hdf5Reader(path)); }
+
+LlamaConfig toy_config() {
+  return {.name = "toy (seeded random weights, byte tokens)",
+          .num_layers = 4,
+          .hidden_size = 96,
+          .intermediate_size = 256,
+          .num_q_heads = 6,
+          .num_kv_heads = 2,
+          .head_dim = 16,
+          .vocab_size = 256,
+          .context_len = 8192,
+          .rope_theta = 1e4,
+          .rms_norm_eps = 1e-5};
+}
+
 template <class Scalar>
 LlamaWeights<Scalar> read_weights(const std::string& path) {
   const Hdf5Reader file(path);
@@ -114,17 +130,7 @@ LlamaWeights<Scalar> read_weights(const std::string& path) {
 template <class Scalar>
 LlamaWeights<Scalar> toy_weights(std::uint64_t seed) {
   LlamaWeights<Scalar> weights;
-  weights.config = {.name = "toy (seeded random weights, byte tokens)",
-                    .num_layers = 4,
-                    .hidden_size = 96,
-                    .intermediate_size = 256,
-                    .num_q_heads = 6,
-                    .num_kv_heads = 2,
-                    .head_dim = 16,
-                    .vocab_size = 256,
-                    .context_len = 8192,
-                    .rope_theta = 1e4,
-                    .rms_norm_eps = 1e-5};
+  weights.config = toy_config();
   const LlamaConfig& c = weights.config;
   const Index q_size = c.num_q_heads * c.head_dim;
   const Index kv_size = c.num_kv_heads * c.head_dim;

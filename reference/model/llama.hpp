@@ -53,10 +53,16 @@ struct LlamaWeights {
   }
 };
 
+/// The shape that a weights file states, without its weights. \throws BadInput
+[[nodiscard]] LlamaConfig read_config(const std::string& path);
+
 /// Reads a weights file (made by `./apb import`). Stored values are converted to Scalar.
 /// \throws BadInput if something is missing, of another shape, or impossible
 template <class Scalar>
 [[nodiscard]] LlamaWeights<Scalar> read_weights(const std::string& path);
+
+/// The shape of the toy model.
+[[nodiscard]] LlamaConfig toy_config();
 
 /// A model with seeded random weights over byte tokens, for machines without the real one. It knows
 /// no language; everything else works as with a real model.

@@ -5,13 +5,15 @@
 #include <cstdio>
 #include <new>
 
+#include "reference/tools/launch.hpp"
+
 namespace apb {
 namespace {
 
 int fail(const CLI::App& app, ExitStatus status, std::string_view line) {
   std::fflush(stdout);
-  fmt::print(stderr, "{}: {}\n", app.get_name(), line);
-  return static_cast<int>(status);
+  if (speaks_for_run()) fmt::print(stderr, "{}: {}\n", app.get_name(), line);
+  return process_exit_code(status);
 }
 
 }  // namespace
@@ -19,7 +21,7 @@ int fail(const CLI::App& app, ExitStatus status, std::string_view line) {
 int tool_main(CLI::App& app, int argc, char** argv, const std::function<ExitStatus()>& work) {
   try {
     app.parse(argc, argv);
-    return static_cast<int>(work());
+    return process_exit_code(work());
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {

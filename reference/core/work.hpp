@@ -1,0 +1,32 @@
+#pragma once
+/// \file
+/// The work of one layer of prefill in closed form: what the code would count, without running it.
+///
+/// A method is only a configuration here (method_config): the formulas hold for every prefill of the
+/// form [anchor, passing, block]. tests/core/work_test.cpp compares them with the real counters.
+
+#include <vector>
+
+#include "reference/core/block_layout.hpp"
+#include "reference/core/counters.hpp"
+
+namespace apb {
+
+/// Sizes of a transformer layer around the attention. Zeros leave its products out.
+struct LayerSizes {
+  Index hidden_size = 0;
+  Index intermediate_size = 0;  ///< width of the SwiGLU feed-forward network
+};
+
+/// (query row, key) pairs that a rank sees, the same for every query head:
+/// anchor_rows causal rows, block_len causal rows, and each block row sees all of anchor and passing.
+[[nodiscard]] Index visible_pairs(const RankLayout& layout);
+
+/// Counters of one layer on each rank.
+/// \param config        as the method runs it
+/// \param element_bytes size of an element that is sent, e.g. 2 for bfloat16
+/// \throws BadInput as ApbConfig::validate, or if a count does not fit 62 bits
+[[nodiscard]] std::vector<Counters> layer_work(const ApbConfig& config, Index element_bytes,
+                                               const LayerSizes& sizes = {});
+
+}  // namespace apb

@@ -1,0 +1,94 @@
+#include "reference/tools/explain_costs.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "reference/core/work.hpp"
+#include "reference/tools/explain_drawing.hpp"
+
+namespace apb {
+namespace {
+
+constexpr int kRowsColumns = 10;
+constexpr int kFlopColumns = 10;
+constexpr int kBytesColumns = 10;
+constexpr int kMethodColumns = kRowsColumns + kFlopColumns + kBytesColumns;
+
+/// One method's work on every rank.
+struct MethodWork {
+  Method method;
+  std::vector<Counters> ranks;
+
+  [[nodiscard]] Index busiest_flop() const {
+    Index most = 0;
+    for (const Counters& rank : ranks) most = std::max(most, rank.attention_flop);
+    return most;
+  }
+};
+
+/// Full, Star, and the drawn method if it is another.
+std::vector<MethodWork> compared_methods(const Example& example, Index element_bytes) {
+  std::vector<Method> methods{Method::kFull, Method::kStar};
+  if (std::ranges::find(methods, example.method) == methods.end()) methods.push_back(example.method);
+  std::vector<MethodWork> compared;
+  for (const Method method : methods) {
+    compared.push_back({method, layer_work(method_config(method, example.given), element_bytes)});
+  }
+  return compared;
+}
+
+/// A name, then a cell a method.
+template <class CellText>
+std::string table_line(std::string_view name, const std::vector<MethodWork>& methods, const Ink& ink,
+                       const CellText& cell) {
+  std::string line = pad_after(name, kNameColumns);
+  for (const MethodWork& work : methods) {
+    line += ink(Tint::kFaint, "│") + pad_after(cell(work), kMethodColumns - 2) + " ";
+  }
+  return line + "\n";
+}
+
+std::string busiest_text(const MethodWork& work, const MethodWork& full) {
+  if (full.busiest_flop() == 0) return "–";
+  const double percent = 100.0 * static_cast<double>(work.busiest_flop()) /
+                         static_cast<double>(full.busiest_flop());
+  return fmt::format("{:.1f} %", percent);
+}
+
+}  // namespace
+
+std::string draw_costs(const Example& example, Index element_bytes, const Ink& ink) {
+  const std::vector<MethodWork> methods = compared_methods(example, element_bytes);
+  const std::string sentence = fmt::format(
+      "Attention FLOPs are 4 × head_dim ({}) × query heads ({}) × pairs seen; bytes are what a rank\n"
+      "receives, {} an element. A layer takes as long as its busiest rank.",
+      example.config.head_dim, example.config.num_q_heads, counted(element_bytes, "byte"));
+  const auto three = [](std::string_view rows, std::string_view flop, std::string_view bytes) {
+    return pad_before(rows, kRowsColumns - 2) + pad_before(flop, kFlopColumns) +
+           pad_before(bytes, kBytesColumns);
+  };
+
+  std::string text = section_heading(ink, 5, "WHAT IT COSTS, PER LAYER", sentence);
+  text += table_line("", methods, ink, [](const MethodWork& work) {
+    return pad_before(title_of(work.method), kRowsColumns - 2);
+  });
+  text += table_line("", methods, ink,
+                     [&](const MethodWork&) { return three("rows", "FLOPs", "bytes"); });
+  text += for_shown_ranks(example, [&](int rank) {
+    return table_line(rank_name(rank), methods, ink, [&](const MethodWork& work) {
+      const Counters& counters = work.ranks[static_cast<std::size_t>(rank)];
+      return three(short_number(counters.rows_computed), short_number(counters.attention_flop),
+                   short_number(counters.bytes_received));
+    });
+  });
+  text += table_line("busiest", methods, ink, [&](const MethodWork& work) {
+    return three("", short_number(work.busiest_flop()), "");
+  });
+  text += table_line("of Full", methods, ink, [&](const MethodWork& work) {
+    return three("", busiest_text(work, methods.front()), "");
+  });
+  return text;
+}
+
+}  // namespace apb

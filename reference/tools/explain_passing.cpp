@@ -1,0 +1,115 @@
+#include "reference/tools/explain_passing.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "reference/tools/explain_document.hpp"
+#include "reference/tools/explain_drawing.hpp"
+
+namespace apb {
+namespace {
+
+/// Score as it fits into a cell: ".53", or the token's own index with `recent`.
+std::string score_text(const ApbConfig& config, double score) {
+  if (config.compressor == Compressor::kRecent) return fmt::format("{:.0f}", score);
+  // Rounded down, so that no score below 1 shows as 1.
+  return fmt::format(".{:02}", static_cast<int>(100 * score));
+}
+
+/// How much of a cell's tokens is kept.
+std::string_view share_glyph(Index kept, Index tokens) {
+  if (kept == 0) return "·";
+  if (4 * kept < tokens) return "░";
+  if (4 * kept < 2 * tokens) return "▒";
+  return 4 * kept < 3 * tokens ? "▓" : "█";
+}
+
+/// Score, pooled score and choice of every token.
+std::string token_lines(const Example& example, const DocumentLines& document) {
+  const auto block = [&](int rank) -> const BlockSelection& {
+    return example.kept[static_cast<std::size_t>(rank)];
+  };
+  const auto row_of = [&](int rank, Index doc_pos) { return doc_pos - example.of(rank).block_begin; };
+
+  std::string text = document.cells("score", [&](int rank, Index token, Index) {
+    return Cell{score_text(example.config, block(rank).scores(row_of(rank, token), 0)), {}};
+  });
+  text += document.cells("pooled", [&](int rank, Index token, Index) {
+    if (token < example.of(rank).candidate_begin) return Cell{"–", {}};
+    const double importance = block(rank).selection.importance(row_of(rank, token), 0);
+    return Cell{score_text(example.config, importance), {}};
+  });
+  text += document.cells("kept", [&](int rank, Index token, Index) {
+    const auto& kept = block(rank).selection.kept_positions.front();
+    const bool is_kept = std::binary_search(kept.begin(), kept.end(), token);
+    return Cell{is_kept ? fmt::format("p{}", token) : "", Tint::kPassing};
+  });
+  return text;
+}
+
+/// One character per cell: which share of its tokens is kept.
+std::string share_line(const Example& example, const DocumentLines& document) {
+  return document.cells("kept", [&](int rank, Index first, Index last) {
+    const auto& kept = example.kept[static_cast<std::size_t>(rank)].selection.kept_positions.front();
+    const auto begin = std::lower_bound(kept.begin(), kept.end(), first);
+    const auto end = std::lower_bound(begin, kept.end(), last);
+    return Cell{std::string(share_glyph(end - begin, last - first)), Tint::kPassing};
+  });
+}
+
+/// The passing block of every shown rank.
+std::string passing_lines(const Example& example, const Ink& ink) {
+  return for_shown_ranks(example, [&](int rank) {
+    const Index entries = example.of(rank).passing_rows;
+    std::string line = pad_after(rank_name(rank), kNameColumns);
+    if (rank == 0) return line + "uses nothing: no rank is lower\n";
+    line += fmt::format("uses {} of rank{}", with_separators(entries), rank == 1 ? " 0" : "s 0");
+    if (rank > 1) line += fmt::format("…{}", rank - 1);
+    if (entries == 0) return line + "\n";
+    line = pad_after(line + ":", kNameColumns + 30);
+    return line + ink(Tint::kPassing, fit_labels("p", example.kept_by(0, rank),
+                                                 kTextWidth - text_columns(line))) + "\n";
+  });
+}
+
+/// Where the scores come from.
+std::string scores_sentence(const ApbConfig& config) {
+  if (config.compressor == Compressor::kRecent) return "Scores are the tokens' indices (recent).";
+  return fmt::format("Scores are random numbers of seed {}, not a model's.", config.seed);
+}
+
+std::string nothing_passed(Method method, const Ink& ink) {
+  const std::string_view sentence =
+      method == Method::kApb ? "Nothing: there is one rank only, or no compressor to choose what."
+                             : "Nothing: this method exchanges no keys or values during prefill.";
+  return section_heading(ink, 3, "WHAT IS KEPT AND PASSED", sentence);
+}
+
+}  // namespace
+
+std::string draw_passing(const Example& example, const Ink& ink) {
+  if (example.kept.empty()) return nothing_passed(example.method, ink);
+  const ApbConfig& config = example.config;
+  const DocumentLines document(example, ink);
+  std::string sentence = fmt::format(
+      "Each rank sends the keys and values of its {} best tokens to all; only higher ranks use them.\n{}",
+      with_separators(config.num_kept), scores_sentence(config));
+  if (config.pool_kernel > 1) {
+    sentence += fmt::format(" Pooled: the best of {} neighbours.", with_separators(config.pool_kernel));
+  }
+  if (config.anchor_len > 0) sentence += " Anchor tokens (–) need no passing.";
+  if (!document.one_token_a_cell()) {
+    sentence += "\nOf a cell's tokens are kept: · none, ░ under 1/4, ▒ under 1/2, ▓ under 3/4, █ more.";
+  }
+  if (config.num_kv_heads > 1) {
+    sentence += fmt::format("\nEach of the {} KV heads keeps its own tokens; drawn is head 0.",
+                            config.num_kv_heads);
+  }
+  return section_heading(ink, 3, "WHAT IS KEPT AND PASSED", sentence) +
+         (document.one_token_a_cell() ? token_lines(example, document)
+                                      : share_line(example, document)) +
+         passing_lines(example, ink);
+}
+
+}  // namespace apb

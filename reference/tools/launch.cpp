@@ -1,0 +1,97 @@
+#include "reference/tools/launch.hpp"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <iterator>
+
+#include "reference/comm/mpi_communicator.hpp"
+#include "reference/tools/subprocess.hpp"
+
+namespace apb {
+namespace {
+
+constexpr const char* kRankMarker = "APB_STARTED_AS_RANK";
+
+/// Ranks started by launch() add this to their exit status, so that a status that mpiexec makes up
+/// for a killed rank (often the signal's number) cannot be mistaken for one of ours.
+constexpr int kRankExitOffset = 40;
+
+std::string own_path() {
+  std::string path(4096, '\0');
+  const ssize_t length = readlink("/proc/self/exe", path.data(), path.size());
+  if (length <= 0) throw CannotRun("cannot find this program's own path");
+  path.resize(static_cast<std::size_t>(length));
+  return path;
+}
+
+/// Starts this program again as MPI ranks and waits for them.
+ExitStatus run_mpiexec(int num_ranks, const nlohmann::json& job) {
+  // Open MPI asks for these to run as root and to run more ranks than cores; MPICH ignores them.
+  for (const char* name : {kRankMarker, "OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM",
+                           "OMPI_MCA_rmaps_base_oversubscribe"}) {
+    setenv(name, "1", 1);
+  }
+  setenv("PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe", 1);
+  const SubprocessResult result =
+      run_subprocess({APB_MPIEXEC, "--bind-to", "none", "-n", std::to_string(num_ranks),
+                      own_path(), "--transport", "mpi", "--ranks", std::to_string(num_ranks)},
+                     job.dump(), false);
+  if (result.exit_code == 0) return ExitStatus::kRight;
+  const int status = result.exit_code - kRankExitOffset;
+  if (status >= 1 && status <= 3) return static_cast<ExitStatus>(status);
+  throw CannotRun(fmt::format("a rank died; {} ended with {}", APB_MPIEXEC, result.exit_code));
+}
+
+/// Rank 0 reads the job from standard input, the others get it from rank 0.
+nlohmann::json receive_job(Communicator& communicator) {
+  std::string text;
+  if (communicator.rank() == 0) {
+    text.assign(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
+  }
+  std::size_t size = text.size();
+  communicator.broadcast<std::size_t>(0, {&size, 1});
+  text.resize(size);
+  communicator.broadcast<char>(0, text);
+  return nlohmann::json::parse(text);
+}
+
+}  // namespace
+
+Transport parse_transport(const std::string& name) {
+  if (name == "local") return Transport::kLocal;
+  if (name == "mpi") return Transport::kMpi;
+  throw BadInput("run", "transport", name, "local or mpi");
+}
+
+bool started_as_rank() { return std::getenv(kRankMarker) != nullptr && started_by_mpi(); }
+
+int process_exit_code(ExitStatus status) {
+  const int code = static_cast<int>(status);
+  return started_as_rank() && code != 0 ? kRankExitOffset + code : code;
+}
+
+bool speaks_for_run() {
+  for (const char* name : {"PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK"}) {
+    if (const char* rank = std::getenv(name)) return std::string_view(rank) == "0";
+  }
+  return true;
+}
+
+ExitStatus launch(
+    Transport transport, int num_ranks, const std::function<nlohmann::json()>& prepare,
+    const std::function<ExitStatus(const RankEnvironment&, const nlohmann::json&)>& work) {
+  if (started_as_rank()) {
+    return run_ranks(Transport::kMpi, num_ranks, process_exit_code,
+                     [&](const RankEnvironment& rank) {
+                       return work(rank, receive_job(rank.communicator));
+                     });
+  }
+  const nlohmann::json job = prepare();
+  if (transport == Transport::kMpi && !started_by_mpi()) return run_mpiexec(num_ranks, job);
+  return run_ranks(transport, num_ranks, process_exit_code,
+                   [&](const RankEnvironment& rank) { return work(rank, job); });
+}
+
+}  // namespace apb

@@ -1,0 +1,21 @@
+#pragma once
+/// \file
+/// Runs another program with text on its standard input.
+
+#include <string>
+#include <vector>
+
+namespace apb {
+
+struct SubprocessResult {
+  int exit_code = 0;   ///< -1 if it was ended by a signal
+  std::string output;  ///< its standard output, if captured
+};
+
+/// Runs a program (found on PATH) and waits. Its standard error is ours.
+/// \param capture whether its standard output is returned or goes to ours
+/// \throws CannotRun if it cannot be started
+[[nodiscard]] SubprocessResult run_subprocess(const std::vector<std::string>& command,
+                                              const std::string& input, bool capture);
+
+}  // namespace apb

@@ -1,0 +1,275 @@
+// HDF5 files: what is written is read back; what is broken or missing is refused by name.
+
+#include "reference/core/hdf5_file.hpp"
+
+#include <unistd.h>
+
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <random>
+
+#include "reference/core/error.hpp"
+#include "tests/catch.hpp"
+#include "tests/compare.hpp"
+
+namespace apb {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// An empty folder that disappears with this object.
+class TemporaryFolder {
+ public:
+  TemporaryFolder()
+      : path_(fs::temp_directory_path() / ("apb-hdf5-test-" + std::to_string(getpid()))) {
+    fs::create_directory(path_);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  TemporaryFolder(TemporaryFolder&&) = delete;
+  TemporaryFolder& operator=(TemporaryFolder&&) = delete;
+  ~TemporaryFolder() { fs::remove_all(path_); }
+
+  [[nodiscard]] std::string file(const std::string& name) const { return (path_ / name).string(); }
+  [[nodiscard]] auto num_files() const {
+    return std::distance(fs::directory_iterator(path_), fs::directory_iterator());
+  }
+
+ private:
+  fs::path path_;
+};
+
+using Shape = std::vector<Index>;
+
+const std::vector<double> kDoubles{
+    1.5,    -0.0, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN(),
+    1e-310, 3};
+const std::vector<float> kFloats{0.1F, -2, 3e38F, 0};
+const std::vector<std::int64_t> kIntegers{std::numeric_limits<std::int64_t>::min(), -1, 0,
+                                          std::numeric_limits<std::int64_t>::max()};
+const std::vector<std::uint8_t> kBytes{0, 127, 128, 255};
+
+template <class T>
+void write(Hdf5Writer& writer, const std::string& name, const Shape& shape,
+           const std::vector<T>& values) {
+  writer.write<T>(name, shape, values);
+}
+
+void write_sample(const std::string& path) {
+  Hdf5Writer writer(path);
+  writer.set_attribute("/", "schema", std::string_view("sample"));
+  writer.set_attribute("/", "version", std::int64_t{-7});
+  writer.set_attribute("/", "scale", 0.125);
+  writer.create_group("/group");
+  writer.set_attribute("/group", "rows", std::int64_t{3});
+  write(writer, "/group/doubles", {2, 3, 1}, kDoubles);
+  write(writer, "/floats", {4}, kFloats);
+  write(writer, "/integers", {2, 2}, kIntegers);
+  write(writer, "/bytes", {1, 4}, kBytes);
+  write(writer, "/empty", {0, 5}, std::vector<double>{});
+  writer.commit();
+}
+
+template <class T>
+std::vector<T> read(const Hdf5Reader& reader, const std::string& name, const Shape& shape) {
+  std::size_t count = 1;
+  for (const Index extent : shape) count *= static_cast<std::size_t>(extent);
+  std::vector<T> values(count);
+  reader.read<T>(name, shape, values);
+  return values;
+}
+
+/// The line with which `work` is refused as bad input.
+template <class Work>
+std::string refusal(const Work& work) {
+  try {
+    work();
+  } catch (const BadInput& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+std::string read_bytes(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+void write_bytes(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+TEST_CASE("what is written is read back, bit for bit", "[hdf5]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("sample.h5");
+  write_sample(path);
+  CHECK_NOTHROW(check_hdf5_in_child(path));
+
+  const Hdf5Reader reader(path);
+  CHECK(reader.path() == path);
+  CHECK(reader.string_attribute("schema") == "sample");
+  CHECK(reader.int_attribute("version") == -7);
+  CHECK(reader.double_attribute("scale") == 0.125);
+  CHECK(bit_equal(read<double>(reader, "/group/doubles", {2, 3, 1}), kDoubles));
+  CHECK(bit_equal(read<float>(reader, "/floats", {4}), kFloats));
+  CHECK(read<std::int64_t>(reader, "/integers", {2, 2}) == kIntegers);
+  CHECK(read<std::uint8_t>(reader, "/bytes", {1, 4}) == kBytes);
+  CHECK(read<double>(reader, "/empty", {0, 5}).empty());
+  CHECK(reader.shape("/group/doubles") == Shape{2, 3, 1});
+  CHECK(reader.shape("/empty") == Shape{0, 5});
+}
+
+TEST_CASE("values are converted to the type asked for", "[hdf5]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("sample.h5");
+  write_sample(path);
+  const Hdf5Reader reader(path);
+  CHECK(compare(read<float>(reader, "/floats", {4}), read<double>(reader, "/floats", {4})) <= 0);
+  CHECK(read<double>(reader, "/bytes", {1, 4}) == std::vector<double>{0, 127, 128, 255});
+}
+
+TEST_CASE("names are found at any depth, and only if they are there", "[hdf5]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("sample.h5");
+  write_sample(path);
+  const Hdf5Reader reader(path);
+  CHECK(reader.has("/group"));
+  CHECK(reader.has("/group/doubles"));
+  CHECK_FALSE(reader.has("/group/floats"));
+  CHECK_FALSE(reader.has("/no/such/path"));
+}
+
+TEST_CASE("what is missing or of another shape is refused by name", "[hdf5]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("sample.h5");
+  write_sample(path);
+  const Hdf5Reader reader(path);
+  CHECK(refusal([&] { (void)reader.int_attribute("none"); }) ==
+        path + ": attribute none is missing");
+  CHECK(refusal([&] { (void)reader.double_attribute("none"); }) ==
+        path + ": attribute none is missing");
+  CHECK(refusal([&] { (void)reader.string_attribute("none"); }) ==
+        path + ": attribute none is missing");
+  CHECK(refusal([&] { (void)reader.int_attribute("schema"); }) ==
+        path + ": attribute schema: must be one integer");
+  CHECK(refusal([&] { (void)reader.double_attribute("schema"); }) ==
+        path + ": attribute schema: must be one number");
+  CHECK(refusal([&] { (void)reader.string_attribute("version"); }) ==
+        path + ": attribute version: must be one string of fixed length");
+  CHECK(refusal([&] { (void)reader.shape("/none"); }) == path + ": dataset /none is missing");
+  CHECK(refusal([&] { (void)read<float>(reader, "/none", {4}); }) ==
+        path + ": dataset /none is missing");
+  for (const Shape& wrong : {Shape{3}, Shape{5}, Shape{4, 1}, Shape{1, 4}, Shape{}}) {
+    const std::string line = refusal([&] { (void)read<float>(reader, "/floats", wrong); });
+    CHECK(line.starts_with(path + ": /floats = shape [4]: must be shape ["));
+  }
+}
+
+TEST_CASE("room that differs from the shape is a mistake of the caller", "[hdf5]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("sample.h5");
+  write_sample(path);
+  const Hdf5Reader reader(path);
+  std::vector<float> room(3);
+  CHECK_THROWS_AS(reader.read<float>("/floats", std::array<Index, 1>{4}, room),
+                  std::invalid_argument);
+}
+
+TEST_CASE("files that are missing or not HDF5 are refused by name", "[hdf5]") {
+  const TemporaryFolder folder;
+  const std::string missing = folder.file("missing.h5");
+  const std::string text = folder.file("text.h5");
+  const std::string empty = folder.file("empty.h5");
+  write_bytes(text, "This is not an HDF5 file.\n");
+  write_bytes(empty, "");
+  for (const std::string& path : {missing, text, empty, folder.file("")}) {
+    CHECK(refusal([&] { const Hdf5Reader reader(path); }).starts_with(path + ": "));
+    CHECK(refusal([&] { check_hdf5_in_child(path); }).starts_with(path + ": "));
+  }
+}
+
+TEST_CASE("a file cut anywhere is refused", "[hdf5]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("sample.h5");
+  const std::string cut = folder.file("cut.h5");
+  write_sample(path);
+  const std::string bytes = read_bytes(path);
+  for (std::size_t size = 0; size < bytes.size(); size += 97) {
+    CAPTURE(size, bytes.size());
+    write_bytes(cut, bytes.substr(0, size));
+    CHECK(refusal([&] { check_hdf5_in_child(cut); }).starts_with(cut + ": "));
+    CHECK(refusal([&] { const Hdf5Reader reader(cut); }).starts_with(cut + ": "));
+  }
+  write_bytes(cut, bytes.substr(0, bytes.size() - 1));
+  CHECK(refusal([&] { check_hdf5_in_child(cut); }).starts_with(cut + ": "));
+}
+
+TEST_CASE("a writer leaves nothing behind unless it commits", "[hdf5]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("result.h5");
+  {
+    Hdf5Writer writer(path);
+    write(writer, "/floats", {4}, kFloats);
+    CHECK_FALSE(fs::exists(path));
+    CHECK(folder.num_files() == 1);
+  }
+  CHECK(folder.num_files() == 0);
+
+  write_sample(path);
+  CHECK(folder.num_files() == 1);
+  const std::string before = read_bytes(path);
+  {
+    Hdf5Writer writer(path);
+    write(writer, "/floats", {4}, kFloats);
+  }
+  CHECK(folder.num_files() == 1);
+  CHECK(read_bytes(path) == before);
+  {
+    Hdf5Writer writer(path);
+    write(writer, "/only", {4}, kFloats);
+    writer.commit();
+  }
+  CHECK(folder.num_files() == 1);
+  CHECK(Hdf5Reader(path).has("/only"));
+}
+
+TEST_CASE("a file that cannot be created is bad input, a bad write cannot run", "[hdf5]") {
+  const TemporaryFolder folder;
+  const std::string nowhere = folder.file("no/such/folder/result.h5");
+  CHECK(refusal([&] { const Hdf5Writer writer(nowhere); }).starts_with(nowhere + ": "));
+  Hdf5Writer writer(folder.file("result.h5"));
+  CHECK_THROWS_AS(write(writer, "/no_group/floats", {4}, kFloats), CannotRun);
+  CHECK_THROWS_AS(writer.create_group("/no_group/group"), CannotRun);
+  CHECK_THROWS_AS(writer.set_attribute("/no_group", "version", std::int64_t{1}), CannotRun);
+}
+
+TEST_CASE("broken files never take the process with them", "[hdf5]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("sample.h5");
+  const std::string mutated_path = folder.file("mutated.h5");
+  write_sample(path);
+  const std::string bytes = read_bytes(path);
+  std::mt19937_64 generator(7);
+  int refused = 0;
+  for (int round = 0; round < 300; ++round) {
+    std::string mutated = bytes;
+    const std::uint64_t num_changes = 1 + generator() % 4;
+    for (std::uint64_t change = 0; change < num_changes; ++change) {
+      mutated[generator() % mutated.size()] = static_cast<char>(generator() % 256);
+    }
+    write_bytes(mutated_path, mutated);
+    CAPTURE(round);
+    const std::string line = refusal([&] { check_hdf5_in_child(mutated_path); });
+    if (line != "accepted") {
+      ++refused;
+      CHECK(line.starts_with(mutated_path + ": "));
+    }
+  }
+  CHECK(refused > 0);
+  CHECK(refused < 300);
+}
+
+}  // namespace
+}  // namespace apb
