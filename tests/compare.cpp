@@ -121,6 +121,12 @@ Comparison compare_same_nan(std::span<const Actual> actual, std::span<const Expe
   return compare_spans(actual, expected, NanRule::kEqualToNan);
 }
 
+template <class Actual, class Expected>
+Comparison compare_same_nan(const Matrix<Actual>& actual, const Matrix<Expected>& expected) {
+  return with_shape(compare_same_nan(elements(actual), elements(expected)),
+                    same_shape(actual, expected));
+}
+
 template <class Scalar>
 bool bit_equal(std::span<const Scalar> a, std::span<const Scalar> b) {
   return a.size() == b.size() &&
@@ -147,12 +153,13 @@ bool bit_equal(const AttentionPartial<Scalar>& a, const AttentionPartial<Scalar>
   return bit_equal(a.out, b.out) && bit_equal(a.lse, b.lse);
 }
 
-#define APB_INSTANTIATE_COMPARE(Actual, Expected)                                        \
-  template Comparison compare(std::span<const Actual>, std::span<const Expected>);       \
-  template Comparison compare(const std::vector<Actual>&, const std::vector<Expected>&); \
-  template Comparison compare(const Matrix<Actual>&, const Matrix<Expected>&);           \
-  template Comparison compare(const HeadsTensor<Actual>&, const HeadsTensor<Expected>&); \
-  template Comparison compare_same_nan(std::span<const Actual>, std::span<const Expected>)
+#define APB_INSTANTIATE_COMPARE(Actual, Expected)                                           \
+  template Comparison compare(std::span<const Actual>, std::span<const Expected>);          \
+  template Comparison compare(const std::vector<Actual>&, const std::vector<Expected>&);    \
+  template Comparison compare(const Matrix<Actual>&, const Matrix<Expected>&);              \
+  template Comparison compare(const HeadsTensor<Actual>&, const HeadsTensor<Expected>&);    \
+  template Comparison compare_same_nan(std::span<const Actual>, std::span<const Expected>); \
+  template Comparison compare_same_nan(const Matrix<Actual>&, const Matrix<Expected>&)
 APB_INSTANTIATE_COMPARE(double, double);
 APB_INSTANTIATE_COMPARE(float, double);
 APB_INSTANTIATE_COMPARE(float, float);

@@ -49,6 +49,9 @@ template <class Actual, class Expected>
 template <class Actual, class Expected>
 [[nodiscard]] Comparison compare_same_nan(std::span<const Actual> actual,
                                           std::span<const Expected> expected);
+template <class Actual, class Expected>
+[[nodiscard]] Comparison compare_same_nan(const Matrix<Actual>& actual,
+                                          const Matrix<Expected>& expected);
 
 /// Same shape and the same bits: -0 differs from +0, a NaN equals the very same NaN.
 template <class Scalar>

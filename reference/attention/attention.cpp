@@ -34,8 +34,8 @@ void check_shapes(const HeadsView<const Scalar>& query,
   }
 }
 
-/// Visible scores of one query row in one segment. Aligned, because Eigen peels unaligned arrays and
-/// then exp and sum would round differently from one run to the next.
+/// Visible scores of one query row in one segment. Aligned, because Eigen peels unaligned arrays
+/// and then exp and sum would round differently from one run to the next.
 template <class Scalar>
 using ScoreRow = Eigen::Map<Eigen::Array<Scalar, Eigen::Dynamic, 1>, Eigen::AlignedMax>;
 
@@ -79,8 +79,8 @@ RowSoftmax<Scalar> softmax_in_place(std::span<ScoreRow<Scalar>> parts) {
 template <class Scalar>
 class TileAttention {
  public:
-  TileAttention(const HeadsView<const Scalar>& query,
-                std::span<const KeySegment<Scalar>> segments, Scalar softmax_scale)
+  TileAttention(const HeadsView<const Scalar>& query, std::span<const KeySegment<Scalar>> segments,
+                Scalar softmax_scale)
       : query_(query), segments_(segments), scale_(softmax_scale) {}
 
   /// Writes out and lse of the tile. \returns the number of visible (row, key) pairs
@@ -126,9 +126,8 @@ class TileAttention {
     if (scores_.size() < rows_ * row_stride_) scores_.resize(rows_ * row_stride_);
     for (std::size_t s = 0; s < segments_.size(); ++s) {
       auto segment_scores = scores(s);
-      segment_scores.noalias() =
-          query_.slice(begin_, rows_).head(head) *
-          kv_head(segments_[s].key, head, segment_scores.cols()).transpose();
+      segment_scores.noalias() = query_.slice(begin_, rows_).head(head) *
+                                 kv_head(segments_[s].key, head, segment_scores.cols()).transpose();
       segment_scores *= scale_;
     }
   }
@@ -194,8 +193,8 @@ class TileAttention {
 
 template <class Scalar>
 AttentionPartial<Scalar> attend(const HeadsView<const Scalar>& query,
-                                std::span<const KeySegment<Scalar>> segments,
-                                double softmax_scale, Counters& counters) {
+                                std::span<const KeySegment<Scalar>> segments, double softmax_scale,
+                                Counters& counters) {
   check_shapes(query, segments);
   AttentionPartial<Scalar> result(query.rows, query.heads, query.head_dim);
   const Index tiles = (query.rows + kTileQ - 1) / kTileQ;

@@ -77,8 +77,8 @@ HeadsTensor<Scalar> embedded_query_rows(const ApbConfig& config, const RankLayou
     }
   } else {
     rows.resize_rows(config.embedded_query_len);
-    rows.values() = communicator.send_recv<Scalar>(Communicator::kNobody, {}, 1,
-                                                   rows.values().size());
+    rows.values() =
+        communicator.send_recv<Scalar>(Communicator::kNobody, {}, 1, rows.values().size());
   }
   return rows;
 }
@@ -118,7 +118,7 @@ template Matrix<float> block_scores(const ApbConfig&, const RankLayout&, Index,
                                     const HeadsView<const float>&, const HeadsView<const float>&,
                                     Communicator&, Counters&);
 template Matrix<double> block_scores(const ApbConfig&, const RankLayout&, Index,
-                                     const HeadsView<const double>&,
-                                     const HeadsView<const double>&, Communicator&, Counters&);
+                                     const HeadsView<const double>&, const HeadsView<const double>&,
+                                     Communicator&, Counters&);
 
 }  // namespace apb

@@ -45,7 +45,8 @@ PassingBlock<Scalar> exchange_passing_block(const BlockLayout& layout,
   const Scalar* entries = all.data();
   for (std::size_t lower = 0; lower < rank; ++lower) {
     const Index kept = layout.ranks[lower].num_kept;
-    const HeadsView<const Scalar> keys{entries, kept, block_key.heads, block_key.head_dim, row_size};
+    const HeadsView<const Scalar> keys{entries, kept, block_key.heads, block_key.head_dim,
+                                       row_size};
     passing.key.append(keys);
     passing.value.append({entries + kept * row_size, kept, keys.heads, keys.head_dim, row_size});
     entries += 2 * kept * row_size;

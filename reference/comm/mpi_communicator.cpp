@@ -51,7 +51,9 @@ struct CountsAndOffsets {
   }
 };
 
-int cores() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+int cores() {
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
 
 class MpiCommunicator final : public Communicator {
  public:
@@ -150,8 +152,8 @@ MpiSession::MpiSession() {
   check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   ranks_on_node_ = count_ranks_on_node();
-  world_ = std::make_unique<MpiCommunicator>(ranks_on_node_ > cores() ? kTriesIfCrowded
-                                                                      : kTriesIfRoomy);
+  world_ =
+      std::make_unique<MpiCommunicator>(ranks_on_node_ > cores() ? kTriesIfCrowded : kTriesIfRoomy);
 }
 
 MpiSession::~MpiSession() {

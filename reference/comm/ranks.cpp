@@ -10,10 +10,11 @@
 namespace apb {
 namespace {
 
-int cores_here() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+int cores_here() {
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
 
-ExitStatus run_local(int num_ranks,
-                     const std::function<ExitStatus(const RankEnvironment&)>& work) {
+ExitStatus run_local(int num_ranks, const std::function<ExitStatus(const RankEnvironment&)>& work) {
   ExitStatus status = ExitStatus::kRight;
   run_local_ranks(num_ranks, std::max(1, cores_here() / num_ranks),
                   [&](Communicator& communicator) {
@@ -32,8 +33,7 @@ ExitStatus run_mpi(int num_ranks, const std::function<int(ExitStatus)>& exit_cod
                    fmt::format("the number of MPI processes ({})", world.num_ranks()));
   }
   try {
-    auto status =
-        static_cast<int>(work({world, session.ranks_on_node(), cores_here()}));
+    auto status = static_cast<int>(work({world, session.ranks_on_node(), cores_here()}));
     world.broadcast<int>(0, {&status, 1});
     return static_cast<ExitStatus>(status);
   } catch (const Error& error) {

@@ -78,7 +78,8 @@ BlockLayout make_block_layout(const ApbConfig& config) {
     rank.block_begin = block_begin;
     rank.block_len = block_len;
     if (block_len > 0) {
-      rank.runs.push_back({Segment::kBlock, RowSource::kDocument, block_begin, block_begin, block_len});
+      rank.runs.push_back(
+          {Segment::kBlock, RowSource::kDocument, block_begin, block_begin, block_len});
     }
     // The first anchor_len tokens reach every rank inside its anchor. (In `official` the last
     // embedded_query_len of them do not, but the authors' code excludes them all the same.)

@@ -57,7 +57,9 @@ void require_between(std::string_view key, Index value, Index low, Index high) {
 std::string_view to_string(AnchorConvention convention) {
   return name_of(kConventions, convention);
 }
-std::string_view to_string(Compressor compressor) { return name_of(kCompressors, compressor); }
+std::string_view to_string(Compressor compressor) {
+  return name_of(kCompressors, compressor);
+}
 
 AnchorConvention parse_anchor_convention(std::string_view name) {
   return parse(kConventions, "anchor_convention", name);

@@ -14,7 +14,8 @@ namespace apb {
 /// Where the embedded query sits in the anchor block.
 enum class AnchorConvention {
   kPaper,     ///< query rows first, then `anchor_len` document tokens (APB paper, section 3.3)
-  kOfficial,  ///< `anchor_len` rows in all, the query after `query_insert_at` of them (authors' code)
+  kOfficial,  ///< `anchor_len` rows in all, the query after `query_insert_at` of them (authors'
+              ///< code)
 };
 
 /// What gives every token of a block its importance.
@@ -37,7 +38,8 @@ enum class Compressor {
 struct ApbConfig {
   Index doc_len = 0;
   int num_ranks = 1;
-  std::vector<Index> block_lens;  ///< tokens owned by each rank; empty: ceil(doc_len / num_ranks) each
+  std::vector<Index>
+      block_lens;  ///< tokens owned by each rank; empty: ceil(doc_len / num_ranks) each
 
   Index query_len = 0;           ///< rows of the query pass (after the document)
   Index embedded_query_len = 0;  ///< query rows inside each anchor block; 0: query not embedded

@@ -18,7 +18,7 @@ struct Counters {
   std::int64_t compressor_flop = 0;  ///< products that score the block for selection
   std::int64_t bytes_received = 0;   ///< payload that came from other ranks
   std::int64_t bytes_sent = 0;       ///< payload that went to other ranks, once per receiver
-  std::int64_t nan_scores = 0;       ///< NaN importances met by the selection (reported, ranked last)
+  std::int64_t nan_scores = 0;  ///< NaN importances met by the selection (reported, ranked last)
 
   [[nodiscard]] std::int64_t total_flop() const {
     return attention_flop + projection_flop + compressor_flop;

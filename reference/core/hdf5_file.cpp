@@ -29,7 +29,9 @@ hid_t native_type() {
   if constexpr (std::is_same_v<T, std::uint8_t>) return H5T_NATIVE_UINT8;
 }
 
-void silence_hdf5() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
+void silence_hdf5() {
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+}
 
 std::string describe(std::span<const Index> shape) {
   return fmt::format("shape [{}]", fmt::join(shape, ", "));
@@ -64,7 +66,8 @@ T scalar_attribute(hid_t file, const std::string& path, const std::string& name,
 
 std::vector<Index> dataset_shape(hid_t dataset) {
   const Hdf5Id space(H5Dget_space(dataset), H5Sclose);
-  std::vector<hsize_t> dims(static_cast<std::size_t>(std::max(0, H5Sget_simple_extent_ndims(space.get()))));
+  std::vector<hsize_t> dims(
+      static_cast<std::size_t>(std::max(0, H5Sget_simple_extent_ndims(space.get()))));
   H5Sget_simple_extent_dims(space.get(), dims.data(), nullptr);
   return {dims.begin(), dims.end()};
 }
@@ -140,7 +143,8 @@ std::string Hdf5Reader::string_attribute(const std::string& name) const {
   const Hdf5Id space(H5Aget_space(attribute.get()), H5Sclose);
   const bool fixed = H5Tget_class(type.get()) == H5T_STRING && H5Tis_variable_str(type.get()) == 0;
   if (!fixed || H5Sget_simple_extent_npoints(space.get()) != 1) {
-    throw BadInput(fmt::format("{}: attribute {}: must be one string of fixed length", path_, name));
+    throw BadInput(
+        fmt::format("{}: attribute {}: must be one string of fixed length", path_, name));
   }
   std::string value(H5Tget_size(type.get()), '\0');
   if (H5Aread(attribute.get(), type.get(), value.data()) < 0) {
@@ -164,7 +168,8 @@ void Hdf5Reader::read(const std::string& dataset, std::span<const Index> expecte
   }
   const Index count =
       std::accumulate(found.begin(), found.end(), Index{1}, std::multiplies<Index>());
-  if (count != std::ssize(values)) throw std::invalid_argument("Hdf5Reader: room differs from shape");
+  if (count != std::ssize(values))
+    throw std::invalid_argument("Hdf5Reader: room differs from shape");
   const Hdf5Id id(H5Dopen2(file_.get(), dataset.c_str(), H5P_DEFAULT), H5Dclose);
   if (H5Dread(id.get(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
     throw BadInput(fmt::format("{}: dataset {}: cannot be read (truncated or of another type)",
@@ -243,8 +248,8 @@ void Hdf5Writer::write(const std::string& dataset, std::span<const Index> shape,
   const Hdf5Id id(H5Dcreate2(file_.front().get(), dataset.c_str(), native_type<T>(), space.get(),
                              H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
                   H5Dclose);
-  if (!id.valid() || H5Dwrite(id.get(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT,
-                              values.data()) < 0) {
+  if (!id.valid() ||
+      H5Dwrite(id.get(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
     throw CannotRun(fmt::format("{}: cannot write dataset {}", path_, dataset));
   }
 }

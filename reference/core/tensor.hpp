@@ -20,10 +20,10 @@ using Matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowM
 
 /// View of one head of a HeadsView as a matrix [rows, head_dim] with a row stride.
 template <class Scalar>
-using HeadMatrix = Eigen::Map<std::conditional_t<std::is_const_v<Scalar>,
-                                                 const Matrix<std::remove_const_t<Scalar>>,
-                                                 Matrix<std::remove_const_t<Scalar>>>,
-                              Eigen::Unaligned, Eigen::OuterStride<>>;
+using HeadMatrix = Eigen::Map<
+    std::conditional_t<std::is_const_v<Scalar>, const Matrix<std::remove_const_t<Scalar>>,
+                       Matrix<std::remove_const_t<Scalar>>>,
+    Eigen::Unaligned, Eigen::OuterStride<>>;
 
 /// A view (not an owner) of a tensor [rows, heads, head_dim]; elements of one head are contiguous.
 template <class Scalar>
@@ -54,8 +54,7 @@ struct HeadsView {
 
   /// A view of mutable elements is also a view of constant ones.
   operator HeadsView<const Scalar>() const  // NOLINT(google-explicit-constructor)
-    requires(!std::is_const_v<Scalar>)
-  {
+      requires(!std::is_const_v<Scalar>) {
     return {data, rows, heads, head_dim, row_stride};
   }
 };

@@ -10,7 +10,9 @@ namespace {
 /// Every product stays below this, so that a sum of two of them still fits 63 bits.
 constexpr Index kMaxCount = Index{1} << 62;
 
-constexpr Index triangle(Index rows) { return rows * (rows + 1) / 2; }
+constexpr Index triangle(Index rows) {
+  return rows * (rows + 1) / 2;
+}
 
 Index checked_product(const ApbConfig& config, std::initializer_list<Index> factors) {
   Index product = 1;

@@ -2,8 +2,9 @@
 /// \file
 /// The work of one layer of prefill in closed form: what the code would count, without running it.
 ///
-/// A method is only a configuration here (method_config): the formulas hold for every prefill of the
-/// form [anchor, passing, block]. tests/core/work_test.cpp compares them with the real counters.
+/// A method is only a configuration here (method_config): the formulas hold for every prefill of
+/// the form [anchor, passing, block]. tests/core/work_test.cpp compares them with the real
+/// counters.
 
 #include <vector>
 
@@ -19,7 +20,8 @@ struct LayerSizes {
 };
 
 /// (query row, key) pairs that a rank sees, the same for every query head:
-/// anchor_rows causal rows, block_len causal rows, and each block row sees all of anchor and passing.
+/// anchor_rows causal rows, block_len causal rows, and each block row sees all of anchor and
+/// passing.
 [[nodiscard]] Index visible_pairs(const RankLayout& layout);
 
 /// Counters of one layer on each rank.

@@ -16,8 +16,7 @@ ApbConfig full_config(ApbConfig config) {
 template <class Scalar>
 LayerOutput<Scalar> full_attention(const RankContext& context, const LayerInput<Scalar>& input,
                                    Counters& counters) {
-  const std::array<KeySegment<Scalar>, 1> document{
-      {{input.key, input.value, Visibility::kCausal}}};
+  const std::array<KeySegment<Scalar>, 1> document{{{input.key, input.value, Visibility::kCausal}}};
   return {attend<Scalar>(input.query, document, context.config.softmax_scale, counters), {}};
 }
 

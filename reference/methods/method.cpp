@@ -12,9 +12,12 @@ namespace apb {
 
 std::string_view to_string(Method method) {
   switch (method) {
-    case Method::kFull: return "full";
-    case Method::kStar: return "star";
-    case Method::kApb: return "apb";
+    case Method::kFull:
+      return "full";
+    case Method::kStar:
+      return "star";
+    case Method::kApb:
+      return "apb";
   }
   return "?";
 }
@@ -30,9 +33,12 @@ Method parse_method(std::string_view name) {
 
 ApbConfig method_config(Method method, const ApbConfig& config) {
   switch (method) {
-    case Method::kFull: return full_config(config);
-    case Method::kStar: return star_config(config);
-    case Method::kApb: return config;
+    case Method::kFull:
+      return full_config(config);
+    case Method::kStar:
+      return star_config(config);
+    case Method::kApb:
+      return config;
   }
   throw std::logic_error("method_config: unknown method");
 }
@@ -41,9 +47,12 @@ template <class Scalar>
 LayerOutput<Scalar> prefill_attention(Method method, const RankContext& context,
                                       const LayerInput<Scalar>& input, Counters& counters) {
   switch (method) {
-    case Method::kFull: return full_attention(context, input, counters);
-    case Method::kStar: return star_attention(context, input, counters);
-    case Method::kApb: return apb_attention(context, input, counters);
+    case Method::kFull:
+      return full_attention(context, input, counters);
+    case Method::kStar:
+      return star_attention(context, input, counters);
+    case Method::kApb:
+      return apb_attention(context, input, counters);
   }
   throw std::logic_error("prefill_attention: unknown method");
 }

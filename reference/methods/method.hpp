@@ -46,7 +46,7 @@ struct RankContext {
 template <class Scalar>
 struct LayerOutput {
   AttentionPartial<Scalar> attention;  ///< all rows, anchor first
-  Selection<Scalar> selection;         ///< what was kept and passed; empty if the method keeps nothing
+  Selection<Scalar> selection;  ///< what was kept and passed; empty if the method keeps nothing
 };
 
 /// The configuration that a method really runs: what it does not use is switched off.

@@ -160,8 +160,8 @@ std::vector<double> document_nll(const LlamaWeights<Scalar>& weights, const Rank
   return context.communicator.all_gather<double>(own_nll, counts);
 }
 
-template Matrix<float> query_pass(const LlamaWeights<float>&, KvCache<float>&, const std::vector<int>&,
-                                  Index, Communicator&);
+template Matrix<float> query_pass(const LlamaWeights<float>&, KvCache<float>&,
+                                  const std::vector<int>&, Index, Communicator&);
 template Matrix<double> log_probabilities(const LlamaWeights<float>&, const Matrix<float>&);
 template std::vector<int> greedy_decode(const LlamaWeights<float>&, KvCache<float>&,
                                         const std::vector<int>&, Index, Index, Communicator&);
@@ -171,8 +171,8 @@ template Matrix<double> teacher_forced(const LlamaWeights<float>&, KvCache<float
 template std::vector<double> document_nll(const LlamaWeights<float>&, const RankContext&,
                                           const Matrix<float>&, const std::vector<int>&,
                                           const std::vector<Index>&);
-template Matrix<double> query_pass(const LlamaWeights<double>&, KvCache<double>&, const std::vector<int>&,
-                                  Index, Communicator&);
+template Matrix<double> query_pass(const LlamaWeights<double>&, KvCache<double>&,
+                                   const std::vector<int>&, Index, Communicator&);
 template Matrix<double> log_probabilities(const LlamaWeights<double>&, const Matrix<double>&);
 template std::vector<int> greedy_decode(const LlamaWeights<double>&, KvCache<double>&,
                                         const std::vector<int>&, Index, Index, Communicator&);

@@ -19,9 +19,9 @@ namespace apb {
 /// \param first_position position of the first row: doc_len plus the rows already appended
 /// \returns hidden states after the last layer, [rows, hidden_size]
 template <class Scalar>
-[[nodiscard]] Matrix<Scalar> query_pass(const LlamaWeights<Scalar>& weights,
-                                        KvCache<Scalar>& cache, const std::vector<int>& tokens,
-                                        Index first_position, Communicator& communicator);
+[[nodiscard]] Matrix<Scalar> query_pass(const LlamaWeights<Scalar>& weights, KvCache<Scalar>& cache,
+                                        const std::vector<int>& tokens, Index first_position,
+                                        Communicator& communicator);
 
 /// Query pass, then one token at a time, the most probable one (the lowest id among equals).
 /// Stops after max_tokens or before the model's end-of-sequence token. Collective.

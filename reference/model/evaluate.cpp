@@ -65,8 +65,7 @@ std::vector<Selection<Scalar>> gather_selections(const Selection<Scalar>& mine,
   auto next_kept = kept.begin();
   for (const RankLayout& rank : context.layout.ranks) {
     auto& selection = all.emplace_back();
-    selection.importance =
-        Eigen::Map<const Matrix<Scalar>>(next_importance, rank.block_len, heads);
+    selection.importance = Eigen::Map<const Matrix<Scalar>>(next_importance, rank.block_len, heads);
     next_importance += rank.block_len * heads;
     for (Index head = 0; head < heads; ++head) {
       selection.kept_positions.emplace_back(next_kept, next_kept + rank.num_kept);
@@ -92,14 +91,13 @@ Evaluation<Scalar> evaluate(const EvaluationRequest& request, const LlamaWeights
       prefill(request.method, context, weights, request.document, request.query, [&](Index done) {
         if (communicator.rank() == 0) on_layer(done);
       });
-  const std::vector<double> prefill_s =
-      gather_equal<double>({seconds_since(start)}, communicator);
+  const std::vector<double> prefill_s = gather_equal<double>({seconds_since(start)}, communicator);
 
   Evaluation<Scalar> result;
   result.prefill_s = *std::max_element(prefill_s.begin(), prefill_s.end());
   omp_set_num_threads(environment.threads(communicator.num_ranks()));
-  result.nll = document_nll(weights, context, prefilled.hidden, request.document,
-                            request.nll_positions);
+  result.nll =
+      document_nll(weights, context, prefilled.hidden, request.document, request.nll_positions);
   if (!request.expected_answer.empty()) {
     result.expected_log_probabilities =
         teacher_forced(weights, prefilled.cache, request.query, request.expected_answer,

@@ -15,21 +15,21 @@ namespace apb {
 /// What to run and what to measure. The same on all ranks.
 struct EvaluationRequest {
   Method method = Method::kFull;
-  ApbConfig config;                   ///< made by method_config, fits the model
-  std::vector<int> document;          ///< doc_len token ids
-  std::vector<int> query;             ///< at least one token; the first embedded_query_len are embedded
-  std::vector<int> expected_answer;   ///< may be empty: nothing teacher-forced
-  std::vector<Index> nll_positions;   ///< doc_pos, ascending, none 0
+  ApbConfig config{};           ///< made by method_config, fits the model
+  std::vector<int> document{};  ///< doc_len token ids
+  std::vector<int> query{};     ///< at least one token; the first embedded_query_len are embedded
+  std::vector<int> expected_answer{};  ///< may be empty: nothing teacher-forced
+  std::vector<Index> nll_positions{};  ///< doc_pos, ascending, none 0
   Index max_answer_tokens = 0;
 };
 
 /// The results, complete on rank 0 only.
 template <class Scalar>
 struct Evaluation {
-  std::vector<int> answer;                      ///< greedy
-  Matrix<double> expected_log_probabilities;    ///< [expected tokens, vocab_size]
-  std::vector<double> nll;                      ///< nats, one per nll position
-  std::vector<std::vector<Counters>> counters;  ///< [rank][layer], prefill only
+  std::vector<int> answer;                                 ///< greedy
+  Matrix<double> expected_log_probabilities;               ///< [expected tokens, vocab_size]
+  std::vector<double> nll;                                 ///< nats, one per nll position
+  std::vector<std::vector<Counters>> counters;             ///< [rank][layer], prefill only
   std::vector<std::vector<Selection<Scalar>>> selections;  ///< [rank][layer]; empty: nothing kept
   double prefill_s = 0;                                    ///< of the slowest rank
   double total_s = 0;

@@ -78,7 +78,9 @@ Matrix<Scalar> read_vector(const Hdf5Reader& file, const std::string& name, Inde
 
 }  // namespace
 
-LlamaConfig read_config(const std::string& path) { return read_config(Hdf5Reader(path)); }
+LlamaConfig read_config(const std::string& path) {
+  return read_config(Hdf5Reader(path));
+}
 
 LlamaConfig toy_config() {
   return {.name = "toy (seeded random weights, byte tokens)",
@@ -140,8 +142,8 @@ LlamaWeights<Scalar> toy_weights(std::uint64_t seed) {
   const auto uniform = [&] { return static_cast<double>(generator() >> 11U) * 0x1.0p-53 - 0.5; };
   const auto random = [&](Index outputs, Index inputs) {
     const double scale = std::sqrt(12.0 / static_cast<double>(inputs));  // variance 1 / inputs
-    return Matrix<Scalar>::NullaryExpr(
-               outputs, inputs, [&] { return static_cast<Scalar>(scale * uniform()); })
+    return Matrix<Scalar>::NullaryExpr(outputs, inputs,
+                                       [&] { return static_cast<Scalar>(scale * uniform()); })
         .eval();
   };
   const Matrix<Scalar> ones = Matrix<Scalar>::Ones(1, c.hidden_size);

@@ -16,8 +16,7 @@ void KvCache<Scalar>::truncate(Index rows) {
 
 template <class Scalar>
 PrefillResult<Scalar> prefill(Method method, const RankContext& context,
-                              const LlamaWeights<Scalar>& weights,
-                              const std::vector<int>& document,
+                              const LlamaWeights<Scalar>& weights, const std::vector<int>& document,
                               const std::vector<int>& embedded_query,
                               const std::function<void(Index)>& on_layer) {
   const RankLayout& layout = context.rank_layout();

@@ -49,7 +49,8 @@ template <class Scalar>
                                             const std::vector<int>& embedded_query,
                                             const std::function<void(Index)>& on_layer);
 
-/// The part of an ApbConfig that the model decides: heads, head_dim, softmax scale 1/sqrt(head_dim).
+/// The part of an ApbConfig that the model decides: heads, head_dim, softmax scale
+/// 1/sqrt(head_dim).
 void set_model_shape(ApbConfig& config, const LlamaConfig& model);
 
 }  // namespace apb

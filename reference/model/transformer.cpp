@@ -140,8 +140,7 @@ void finish_layer(const LlamaWeights<Scalar>& weights, Index layer,
 
 template <class Scalar>
 Matrix<Scalar> logits(const LlamaWeights<Scalar>& weights, const Matrix<Scalar>& hidden) {
-  const Matrix<Scalar> normed =
-      rms_norm(hidden, weights.final_norm, weights.config.rms_norm_eps);
+  const Matrix<Scalar> normed = rms_norm(hidden, weights.final_norm, weights.config.rms_norm_eps);
   Matrix<Scalar> result(hidden.rows(), weights.config.vocab_size);
   linear<Scalar>(normed, weights.logits_matrix(), result);
   return result;

@@ -30,7 +30,8 @@ struct MethodWork {
 /// Full, Star, and the drawn method if it is another.
 std::vector<MethodWork> compared_methods(const Example& example, Index element_bytes) {
   std::vector<Method> methods{Method::kFull, Method::kStar};
-  if (std::ranges::find(methods, example.method) == methods.end()) methods.push_back(example.method);
+  if (std::ranges::find(methods, example.method) == methods.end())
+    methods.push_back(example.method);
   std::vector<MethodWork> compared;
   for (const Method method : methods) {
     compared.push_back({method, layer_work(method_config(method, example.given), element_bytes)});
@@ -40,19 +41,19 @@ std::vector<MethodWork> compared_methods(const Example& example, Index element_b
 
 /// A name, then a cell a method.
 template <class CellText>
-std::string table_line(std::string_view name, const std::vector<MethodWork>& methods, const Ink& ink,
-                       const CellText& cell) {
+std::string table_line(std::string_view name, const std::vector<MethodWork>& methods,
+                       const Ink& ink, const CellText& cell) {
   std::string line = pad_after(name, kNameColumns);
   for (const MethodWork& work : methods) {
-    line += ink(Tint::kFaint, "│") + pad_after(cell(work), kMethodColumns - 2) + " ";
+    line += ink(Tint::kFaint, "│ ") + pad_after(cell(work), kMethodColumns - 2);
   }
   return line + "\n";
 }
 
 std::string busiest_text(const MethodWork& work, const MethodWork& full) {
   if (full.busiest_flop() == 0) return "–";
-  const double percent = 100.0 * static_cast<double>(work.busiest_flop()) /
-                         static_cast<double>(full.busiest_flop());
+  const double percent =
+      100.0 * static_cast<double>(work.busiest_flop()) / static_cast<double>(full.busiest_flop());
   return fmt::format("{:.1f} %", percent);
 }
 
@@ -61,17 +62,18 @@ std::string busiest_text(const MethodWork& work, const MethodWork& full) {
 std::string draw_costs(const Example& example, Index element_bytes, const Ink& ink) {
   const std::vector<MethodWork> methods = compared_methods(example, element_bytes);
   const std::string sentence = fmt::format(
-      "Attention FLOPs are 4 × head_dim ({}) × query heads ({}) × pairs seen; bytes are what a rank\n"
+      "Attention FLOPs are 4 × head_dim ({}) × query heads ({}) × pairs seen; bytes are what a "
+      "rank\n"
       "receives, {} an element. A layer takes as long as its busiest rank.",
       example.config.head_dim, example.config.num_q_heads, counted(element_bytes, "byte"));
   const auto three = [](std::string_view rows, std::string_view flop, std::string_view bytes) {
-    return pad_before(rows, kRowsColumns - 2) + pad_before(flop, kFlopColumns) +
+    return pad_before(rows, kRowsColumns - 3) + pad_before(flop, kFlopColumns) +
            pad_before(bytes, kBytesColumns);
   };
 
   std::string text = section_heading(ink, 5, "WHAT IT COSTS, PER LAYER", sentence);
   text += table_line("", methods, ink, [](const MethodWork& work) {
-    return pad_before(title_of(work.method), kRowsColumns - 2);
+    return pad_before(title_of(work.method), kRowsColumns - 3);
   });
   text += table_line("", methods, ink,
                      [&](const MethodWork&) { return three("rows", "FLOPs", "bytes"); });

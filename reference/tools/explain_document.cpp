@@ -14,9 +14,10 @@ constexpr std::string_view kLeftOut = "│ … ";
 
 DocumentLines::DocumentLines(const Example& example, const Ink& ink)
     : example_(example), ink_(ink), shown_(example.shown_ranks()) {
-  // Room for "p15" and ".53", and a space.
+  // Room for "15" or, where scores are drawn, for "p15" and ".53"; and a space.
   const auto digits = std::ssize(std::to_string(std::max(example.config.doc_len - 1, Index{0})));
-  cell_columns_ = static_cast<int>(std::max(digits + 1, std::ptrdiff_t{3})) + 1;
+  const auto text = example.kept.empty() ? digits : std::max(digits + 1, std::ptrdiff_t{3});
+  cell_columns_ = static_cast<int>(text) + 1;
   if (line_columns() <= kTextWidth) return;
   cell_columns_ = 1;
   while (line_columns() > kTextWidth) tokens_per_cell_ *= 2;
@@ -69,7 +70,8 @@ std::string DocumentLines::cells(
     std::string text;
     for (Index i = 0; i < block_cells(rank); ++i) {
       const Index first = layout.block_begin + i * tokens_per_cell_;
-      const Cell content = cell(rank, first, std::min(first + tokens_per_cell_, layout.block_end()));
+      const Cell content =
+          cell(rank, first, std::min(first + tokens_per_cell_, layout.block_end()));
       const std::string padded = pad_after(content.text, cell_columns_);
       text += content.tint ? ink_(*content.tint, padded) : padded;
     }

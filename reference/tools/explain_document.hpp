@@ -17,13 +17,15 @@ struct Cell {
   std::optional<Tint> tint;
 };
 
-/// Lines that all cut the document in the same way: a cell is one token if the whole document fits,
-/// else one character that stands for many tokens. A cell never spans two ranks.
+/// Lines that all cut the document in the same way: a cell is one token with room for its name if
+/// the whole document fits, else one character that may stand for many tokens. A cell never spans
+/// two ranks.
 class DocumentLines {
  public:
   DocumentLines(const Example& example, const Ink& ink);
 
-  [[nodiscard]] bool one_token_a_cell() const { return tokens_per_cell_ == 1 && cell_columns_ > 1; }
+  /// Whether cells have room for more than one character.
+  [[nodiscard]] bool labelled() const { return cell_columns_ > 1; }
   [[nodiscard]] Index tokens_per_cell() const { return tokens_per_cell_; }
   [[nodiscard]] int cell_columns() const { return cell_columns_; }
 
@@ -48,8 +50,5 @@ class DocumentLines {
   Index tokens_per_cell_ = 1;
   int cell_columns_ = 0;
 };
-
-/// Columns of the names at the left of every line.
-inline constexpr int kNameColumns = 11;
 
 }  // namespace apb

@@ -11,14 +11,18 @@ namespace {
 
 std::string_view about(Method method) {
   switch (method) {
-    case Method::kFull: return "Full attention: one rank computes the whole document, the others wait.\n";
+    case Method::kFull:
+      return "Full attention: rank 0 computes the whole document, the others wait.";
     case Method::kStar:
-      return "Star Attention: every rank computes its own part of the document, and sees of the rest "
-             "only\nthe document's start, the anchor.\n";
-    case Method::kApb: break;
+      return "Every rank computes its own part of a long document, and sees of the rest only the "
+             "start, "
+             "the anchor.";
+    case Method::kApb:
+      break;
   }
-  return "Every rank computes its own part of a long document, and sees of the rest only the start "
-         "(the\nanchor) and the few keys and values that earlier ranks found worth passing on.\n";
+  return "Every rank computes its own part of a long document, and sees of the rest only the "
+         "start, "
+         "the anchor, and the few keys and values that earlier ranks found worth passing on.";
 }
 
 /// Columns of one row's cell in section 2, or 0 if some shown rank's rows do not fit.
@@ -35,6 +39,7 @@ int row_cell_columns(const Example& example) {
 /// Two lines: the rows' names, and the positions below; anchors of all ranks below each other.
 std::string row_cells(const Example& example, const Ink& ink, int rank, int cell_columns) {
   const RankLayout& layout = example.of(rank);
+  if (layout.rows() == 0) return pad_after(rank_name(rank), kNameColumns) + "nothing\n";
   const Index anchor_rows = example.layout.ranks.back().anchor_rows;
   const std::string indent = repeated(" ", (anchor_rows - layout.anchor_rows) * cell_columns);
   const std::string bar = ink(Tint::kFaint, "│ ");
@@ -59,8 +64,9 @@ std::string anchor_text(const RankLayout& layout) {
   for (const RowRun& run : layout.runs) {
     if (run.segment != Segment::kAnchor) continue;
     const char mark = run.source == RowSource::kQuery ? 'q' : 'a';
-    text += fmt::format("{}{}{} at {}", text.empty() ? "" : ", ", mark,
-                        index_range(run.first, run.count), index_range(run.first_position, run.count));
+    text +=
+        fmt::format("{}{}{} at {}", text.empty() ? "" : ", ", mark,
+                    index_range(run.first, run.count), index_range(run.first_position, run.count));
   }
   return text.empty() ? "–" : text;
 }
@@ -88,8 +94,8 @@ std::string row_runs(const Example& example, const Ink& ink) {
 
 std::string section_heading(const Ink& ink, int number, std::string_view title,
                             std::string_view sentence) {
-  return fmt::format("\n{}\n{}\n", ink(Tint::kHeading, fmt::format("{}  {}", number, title)),
-                     sentence);
+  return fmt::format("\n{}\n{}", ink(Tint::kHeading, fmt::format("{}  {}", number, title)),
+                     wrapped(sentence));
 }
 
 std::string for_shown_ranks(const Example& example,
@@ -106,8 +112,9 @@ std::string for_shown_ranks(const Example& example,
 
 std::string draw_title(const Example& example, const Ink& ink) {
   const ApbConfig& config = example.config;
-  std::string title = fmt::format("One layer of {} prefill: {} on {}", title_of(example.method),
-                                  counted(config.doc_len, "token"), counted(config.num_ranks, "rank"));
+  std::string title =
+      fmt::format("One layer of {} prefill: {} on {}", title_of(example.method),
+                  counted(config.doc_len, "token"), counted(config.num_ranks, "rank"));
   if (config.num_ranks > 1 && example.method != Method::kFull) {
     title += fmt::format(", anchor {} + {}", counted(example.anchor_tokens(), "token"),
                          counted(config.embedded_query_len, "query row"));
@@ -115,9 +122,9 @@ std::string draw_title(const Example& example, const Ink& ink) {
   if (!example.kept.empty()) {
     title += fmt::format(", {} kept per rank", with_separators(config.num_kept));
   }
-  std::string text = ink(Tint::kHeading, title) + "\n" + std::string(about(example.method));
+  std::string text = ink(Tint::kHeading, wrapped(title)) + wrapped(about(example.method));
   if (std::ssize(example.shown_ranks()) < config.num_ranks) {
-    text += fmt::format("There are too many ranks to draw: … stands for those left out.\n");
+    text += wrapped("There are too many ranks to draw them all: … stands for those left out.");
   }
   return text;
 }
@@ -126,22 +133,23 @@ std::string draw_ownership(const Example& example, const Ink& ink) {
   const DocumentLines document(example, ink);
   const Index anchor_tokens = example.anchor_tokens();
   std::string sentence = "The document is cut into one block per rank.";
-  if (!document.one_token_a_cell()) {
-    sentence += fmt::format(" One character is up to {}.",
-                            counted(document.tokens_per_cell(), "token"));
+  if (!document.labelled()) {
+    sentence +=
+        fmt::format(" One character is {}{}.", document.tokens_per_cell() > 1 ? "up to " : "",
+                    counted(document.tokens_per_cell(), "token"));
   }
   if (anchor_tokens > 0) sentence += " ▔ marks the anchor: every later rank gets a copy of it.";
 
   std::string text = section_heading(ink, 1, "WHO OWNS WHAT", sentence);
   text += document.titles("", rank_name);
-  if (!document.one_token_a_cell()) {
+  if (!document.labelled()) {
     text += document.titles("from", [&](int rank) {
       const RankLayout& layout = example.of(rank);
       return layout.block_len == 0 ? "nothing" : with_separators(layout.block_begin);
     });
   }
   text += document.cells("token", [&](int, Index first, Index) {
-    return Cell{document.one_token_a_cell() ? std::to_string(first) : "▒", Tint::kBlock};
+    return Cell{document.labelled() ? std::to_string(first) : "▒", Tint::kBlock};
   });
   if (anchor_tokens > 0) {
     text += document.cells("anchor", [&](int, Index first, Index) {
@@ -154,18 +162,30 @@ std::string draw_ownership(const Example& example, const Ink& ink) {
 
 std::string draw_rows(const Example& example, const Ink& ink) {
   const int cell_columns = row_cell_columns(example);
-  std::string sentence =
-      "Its anchor, if it has one, and then its block. Block tokens keep their place as position.";
-  if (cell_columns > 0) {
+  std::string sentence;
+  if (example.layout.ranks.back().anchor_rows > 0) {
     sentence =
-        "[anchor │ block]: q0 is query row 0, a1 a copy of token 1, 12 token 12. RoPE sees the "
-        "position.";
+        "Every rank but the first puts the anchor before its block: q0 is query row 0, a1 a copy "
+        "of token 1. ";
   }
+  sentence += "RoPE uses the position: ";
+  if (example.layout.ranks.back().anchor_rows > 0) sentence += "an anchor counts from 0, ";
+  sentence += "a block token keeps its place in the document.";
   const std::string heading = section_heading(ink, 2, "WHAT EACH RANK COMPUTES", sentence);
   if (cell_columns == 0) return heading + row_runs(example, ink);
   return heading + for_shown_ranks(example, [&](int rank) {
            return row_cells(example, ink, rank, cell_columns);
          });
+}
+
+std::string draw_outlook(const Ink& ink) {
+  return fmt::format(
+      "\n{}\n{}{} --keep 0, --anchor 0, --rank 1, --method star, --tokens 131072 --ranks 8, "
+      "--help\n",
+      ink(Tint::kHeading, "AND THEN"),
+      wrapped("Every rank drops anchor and passing block, and keeps the keys and values of its own "
+              "block. Question and answer see all of these on all ranks, exactly."),
+      ink(Tint::kHeading, "Try"));
 }
 
 }  // namespace apb

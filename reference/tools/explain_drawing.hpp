@@ -28,4 +28,7 @@ namespace apb {
 /// Section 2: each rank's rows [anchor | block], with document indices and positions.
 [[nodiscard]] std::string draw_rows(const Example& example, const Ink& ink);
 
+/// What comes after prefill, and what to try next.
+[[nodiscard]] std::string draw_outlook(const Ink& ink);
+
 }  // namespace apb

@@ -38,6 +38,18 @@ std::vector<BlockSelection> select_blocks(const ApbConfig& config, const BlockLa
 
 }  // namespace
 
+std::string_view title_of(Method method) {
+  switch (method) {
+    case Method::kFull:
+      return "Full";
+    case Method::kStar:
+      return "Star";
+    case Method::kApb:
+      break;
+  }
+  return "APB";
+}
+
 Index Example::anchor_tokens() const {
   Index tokens = 0;
   for (const RowRun& run : layout.ranks.back().runs) {

@@ -11,6 +11,9 @@
 
 namespace apb {
 
+/// "Full", "Star" or "APB".
+[[nodiscard]] std::string_view title_of(Method method);
+
 /// KV head 0 of one rank's block: what the rank keeps of it.
 struct BlockSelection {
   Matrix<double> scores;  ///< [block_rows, 1], before pooling
@@ -43,7 +46,6 @@ struct Example {
 /// Lays out and selects.
 /// \param rank whose mask is drawn; by default the last that owns tokens
 /// \throws BadInput if the configuration or the rank is impossible
-[[nodiscard]] Example make_example(Method method, const ApbConfig& config,
-                                   std::optional<int> rank);
+[[nodiscard]] Example make_example(Method method, const ApbConfig& config, std::optional<int> rank);
 
 }  // namespace apb

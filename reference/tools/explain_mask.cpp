@@ -29,7 +29,6 @@ class MaskText {
     while (!fits()) per_cell_ *= 2;
   }
 
-  [[nodiscard]] const MaskAxes& axes() const { return axes_; }
   [[nodiscard]] Index per_cell() const { return per_cell_; }
   /// Whether columns have names of their own.
   [[nodiscard]] bool labelled() const { return cell_columns_ > 2; }
@@ -59,7 +58,8 @@ class MaskText {
 
   [[nodiscard]] int columns(const MaskSegment& keys) const {
     const int title_columns = text_columns(title(keys)) + 1;
-    return std::max(static_cast<int>(cells(keys)) * cell_columns_, title_columns);
+    const int marks_columns = static_cast<int>(cells(keys)) * cell_columns_ + (labelled() ? 0 : 1);
+    return std::max(marks_columns, title_columns);
   }
 
   [[nodiscard]] bool fits() const {
@@ -95,10 +95,10 @@ class MaskText {
   /// One line; a segment's name stands on its first.
   [[nodiscard]] std::string row(const MaskRange& rows) const {
     const std::string_view name = rows.first == 0 ? segment_name(rows.segment) : "";
-    std::string line =
-        ink_(tint_of(rows.segment), pad_after(name, kSegmentColumns) +
-                                        pad_before(axes_.label(rows.segment, rows.first),
-                                                   kLabelColumns)) + " ";
+    std::string line = ink_(tint_of(rows.segment),
+                            pad_after(name, kSegmentColumns) +
+                                pad_before(axes_.label(rows.segment, rows.first), kLabelColumns)) +
+                       " ";
     for (const MaskSegment& keys : axes_.keys()) {
       std::string marks;
       for (Index cell = 0; cell < cells(keys); ++cell) marks += mark(seen(rows, range(keys, cell)));
@@ -119,30 +119,39 @@ class MaskText {
   int cell_columns_ = 0;
 };
 
+/// The rule of visibility, as far as this rank's segments go.
+std::string rule(const RankLayout& layout) {
+  if (layout.rows() == 0) return "Nothing: this rank computes no rows.";
+  std::string text;
+  std::string others;
+  if (layout.anchor_rows > 0) {
+    text = "Anchor rows see the anchor up to themselves. ";
+    others = "all of the anchor, ";
+  }
+  if (layout.passing_rows > 0) others += "all of the passing block, ";
+  if (!others.empty()) others += "and ";
+  return text + fmt::format("Block rows see {}the block up to themselves.", others);
+}
+
+std::string legend(const MaskText& mask) {
+  if (mask.labelled()) return "One line a row, one column a key: ■ is seen, · is not.";
+  return fmt::format("A cell is {0} by {1}: █ all seen, ▒ some, · none.",
+                     counted(mask.per_cell(), "row"), counted(mask.per_cell(), "key"));
+}
+
 }  // namespace
 
 std::string draw_mask(const Example& example, const Ink& ink) {
   const RankLayout& layout = example.of(example.rank);
-  const std::string heading = fmt::format("WHAT {} SEES", example.rank);
-  if (layout.rows() == 0) {
-    return section_heading(ink, 4, heading, "Nothing: this rank computes no rows.");
-  }
+  const std::string heading = fmt::format("WHAT RANK {} SEES", example.rank);
+  if (layout.rows() == 0) return section_heading(ink, 4, heading, rule(layout));
   const MaskText mask(example, ink);
-  std::string sentence =
-      "One line a row, one column a key: ■ is seen, · is not. Anchor rows see the anchor up to "
-      "themselves;\nblock rows see all of anchor and passing block, and the block up to themselves.";
-  if (!mask.labelled()) {
-    sentence = fmt::format(
-        "Anchor rows see the anchor up to themselves; block rows see all of anchor and passing block, "
-        "and\nthe block up to themselves. A cell is {0} rows by {0} keys: █ all seen, ▒ some, · none.",
-        with_separators(mask.per_cell()));
-  }
-  const Index pairs = visible_pairs(layout);
-  return section_heading(ink, 4, heading, sentence) + mask.draw() +
-         fmt::format("{} of {} pairs are seen; each costs 4 × head_dim = {} FLOPs per query head.\n",
-                     short_number(pairs),
-                     short_number(layout.rows() * (layout.rows() + layout.passing_rows)),
-                     with_separators(4 * example.config.head_dim));
+  return section_heading(ink, 4, heading, rule(layout) + " " + legend(mask)) + mask.draw() +
+         fmt::format(
+             "{} of {} pairs are seen; each costs 4 × head_dim = {} FLOPs per query head.\n",
+             short_number(visible_pairs(layout)),
+             short_number(layout.rows() * (layout.rows() + layout.passing_rows)),
+             with_separators(4 * example.config.head_dim));
 }
 
 }  // namespace apb

@@ -30,7 +30,9 @@ std::string token_lines(const Example& example, const DocumentLines& document) {
   const auto block = [&](int rank) -> const BlockSelection& {
     return example.kept[static_cast<std::size_t>(rank)];
   };
-  const auto row_of = [&](int rank, Index doc_pos) { return doc_pos - example.of(rank).block_begin; };
+  const auto row_of = [&](int rank, Index doc_pos) {
+    return doc_pos - example.of(rank).block_begin;
+  };
 
   std::string text = document.cells("score", [&](int rank, Index token, Index) {
     return Cell{score_text(example.config, block(rank).scores(row_of(rank, token), 0)), {}};
@@ -51,7 +53,8 @@ std::string token_lines(const Example& example, const DocumentLines& document) {
 /// One character per cell: which share of its tokens is kept.
 std::string share_line(const Example& example, const DocumentLines& document) {
   return document.cells("kept", [&](int rank, Index first, Index last) {
-    const auto& kept = example.kept[static_cast<std::size_t>(rank)].selection.kept_positions.front();
+    const auto& kept =
+        example.kept[static_cast<std::size_t>(rank)].selection.kept_positions.front();
     const auto begin = std::lower_bound(kept.begin(), kept.end(), first);
     const auto end = std::lower_bound(begin, kept.end(), last);
     return Cell{std::string(share_glyph(end - begin, last - first)), Tint::kPassing};
@@ -63,25 +66,70 @@ std::string passing_lines(const Example& example, const Ink& ink) {
   return for_shown_ranks(example, [&](int rank) {
     const Index entries = example.of(rank).passing_rows;
     std::string line = pad_after(rank_name(rank), kNameColumns);
-    if (rank == 0) return line + "uses nothing: no rank is lower\n";
+    if (rank == 0) return line + "uses nothing: no rank is earlier\n";
     line += fmt::format("uses {} of rank{}", with_separators(entries), rank == 1 ? " 0" : "s 0");
     if (rank > 1) line += fmt::format("…{}", rank - 1);
     if (entries == 0) return line + "\n";
     line = pad_after(line + ":", kNameColumns + 30);
-    return line + ink(Tint::kPassing, fit_labels("p", example.kept_by(0, rank),
-                                                 kTextWidth - text_columns(line))) + "\n";
+    return line +
+           ink(Tint::kPassing,
+               fit_labels("p", example.kept_by(0, rank), kTextWidth - text_columns(line))) +
+           "\n";
   });
 }
 
-/// Where the scores come from.
-std::string scores_sentence(const ApbConfig& config) {
-  if (config.compressor == Compressor::kRecent) return "Scores are the tokens' indices (recent).";
-  return fmt::format("Scores are random numbers of seed {}, not a model's.", config.seed);
+std::string score_sentence(const ApbConfig& config) {
+  switch (config.compressor) {
+    case Compressor::kRecent:
+      return "A token's score is its index (recent).";
+    case Compressor::kQueryAware:
+      return fmt::format(
+          "No model is run: random scores (seed {}) stand in for query_aware's, for which "
+          "rank 1 sends rank 0 the query rows.",
+          config.seed);
+    default:
+      return fmt::format("No model is run: scores are random (seed {}).", config.seed);
+  }
+}
+
+/// Why the first tokens are no candidates. In `official` the last of them are in no anchor either.
+std::string candidate_sentence(const Example& example) {
+  const Index lost = example.config.anchor_len - example.anchor_tokens();
+  if (lost == 0) return "Tokens marked – need no passing: every later rank has them in its anchor.";
+  return fmt::format(
+      "The first anchor_len tokens (–) are never passed: later ranks have them in their "
+      "anchor, but for the last {}, which the query displaced.",
+      with_separators(lost));
+}
+
+/// What the reader needs to know to follow the choice.
+std::string sentences(const Example& example, const DocumentLines& document) {
+  const ApbConfig& config = example.config;
+  std::string text = fmt::format(
+      "Each rank passes the keys and values of its best {} to all ranks; only later ranks use "
+      "them. {}",
+      counted(config.num_kept, "token"), score_sentence(config));
+  if (config.pool_kernel > 1) {
+    text += fmt::format(" Pooled: the best of {} neighbours.", config.pool_kernel);
+  }
+  text += " Ties: earlier first.";
+  if (!document.labelled()) {
+    text += document.tokens_per_cell() == 1 ? " █ is kept, · is not."
+                                            : " Of a cell's tokens are kept: · none, ░ under 1/4, "
+                                              "▒ under 1/2, ▓ under 3/4, █ more.";
+  } else if (config.anchor_len > 0) {
+    text += " " + candidate_sentence(example);
+  }
+  if (config.num_kv_heads > 1) {
+    text += fmt::format(" Each of the {} KV heads keeps its own tokens; drawn is head 0.",
+                        config.num_kv_heads);
+  }
+  return text;
 }
 
 std::string nothing_passed(Method method, const Ink& ink) {
   const std::string_view sentence =
-      method == Method::kApb ? "Nothing: there is one rank only, or no compressor to choose what."
+      method == Method::kApb ? "Nothing: there is only one rank, or no compressor that chooses."
                              : "Nothing: this method exchanges no keys or values during prefill.";
   return section_heading(ink, 3, "WHAT IS KEPT AND PASSED", sentence);
 }
@@ -90,25 +138,9 @@ std::string nothing_passed(Method method, const Ink& ink) {
 
 std::string draw_passing(const Example& example, const Ink& ink) {
   if (example.kept.empty()) return nothing_passed(example.method, ink);
-  const ApbConfig& config = example.config;
   const DocumentLines document(example, ink);
-  std::string sentence = fmt::format(
-      "Each rank sends the keys and values of its {} best tokens to all; only higher ranks use them.\n{}",
-      with_separators(config.num_kept), scores_sentence(config));
-  if (config.pool_kernel > 1) {
-    sentence += fmt::format(" Pooled: the best of {} neighbours.", with_separators(config.pool_kernel));
-  }
-  if (config.anchor_len > 0) sentence += " Anchor tokens (–) need no passing.";
-  if (!document.one_token_a_cell()) {
-    sentence += "\nOf a cell's tokens are kept: · none, ░ under 1/4, ▒ under 1/2, ▓ under 3/4, █ more.";
-  }
-  if (config.num_kv_heads > 1) {
-    sentence += fmt::format("\nEach of the {} KV heads keeps its own tokens; drawn is head 0.",
-                            config.num_kv_heads);
-  }
-  return section_heading(ink, 3, "WHAT IS KEPT AND PASSED", sentence) +
-         (document.one_token_a_cell() ? token_lines(example, document)
-                                      : share_line(example, document)) +
+  return section_heading(ink, 3, "WHAT IS KEPT AND PASSED", sentences(example, document)) +
+         (document.labelled() ? token_lines(example, document) : share_line(example, document)) +
          passing_lines(example, ink);
 }
 

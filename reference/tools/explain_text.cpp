@@ -9,26 +9,32 @@ namespace apb {
 
 Tint tint_of(Segment segment) {
   switch (segment) {
-    case Segment::kAnchor: return Tint::kAnchor;
-    case Segment::kPassing: return Tint::kPassing;
-    case Segment::kBlock: break;
+    case Segment::kAnchor:
+      return Tint::kAnchor;
+    case Segment::kPassing:
+      return Tint::kPassing;
+    case Segment::kBlock:
+      break;
   }
   return Tint::kBlock;
 }
 
 std::string Ink::operator()(Tint tint, std::string_view text) const {
-  // ANSI colours of Tint's values in order; yellow, magenta and cyan stay apart for the colour-blind.
+  // ANSI colours of Tint's values in order; yellow, magenta and cyan stay apart for the
+  // colour-blind.
   constexpr std::array<std::string_view, 5> kCodes{"33", "35", "36", "1", "2"};
   if (!coloured_ || text.empty()) return std::string(text);
   return fmt::format("\033[{}m{}\033[0m", kCodes.at(static_cast<std::size_t>(tint)), text);
 }
 
 std::string with_separators(Index number) {
-  std::string digits = std::to_string(number);
-  for (Index place = std::ssize(digits) - 3; place > 0; place -= 3) {
-    digits.insert(static_cast<std::size_t>(place), ",");
+  const std::string digits = std::to_string(number);
+  std::string text;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && (digits.size() - i) % 3 == 0) text += ',';
+    text += digits[i];
   }
-  return digits;
+  return text;
 }
 
 std::string short_number(Index number) {
@@ -70,13 +76,42 @@ std::string pad_after(std::string_view text, int columns) {
   return std::string(text) + repeated(" ", columns - text_columns(text));
 }
 
+std::string wrapped(std::string_view text) {
+  std::string lines;
+  std::string line;
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(word.size() + 1, text.size()));
+    if (!line.empty() && text_columns(line) + 1 + text_columns(word) > kTextWidth) {
+      lines += line + "\n";
+      line.clear();
+    }
+    if (!line.empty()) line += ' ';
+    line += word;
+  }
+  return lines + line + "\n";
+}
+
+std::string without_trailing_spaces(std::string_view text) {
+  std::string result;
+  for (const char letter : text) {
+    if (letter == '\n') {
+      while (!result.empty() && result.back() == ' ') result.pop_back();
+    }
+    result += letter;
+  }
+  return result;
+}
+
 std::string index_range(Index first, Index count) {
   if (count == 0) return "none";
   if (count == 1) return with_separators(first);
   return fmt::format("{}…{}", with_separators(first), with_separators(first + count - 1));
 }
 
-std::string rank_name(int rank) { return fmt::format("rank {}", rank); }
+std::string rank_name(int rank) {
+  return fmt::format("rank {}", rank);
+}
 
 std::string fit_labels(std::string_view mark, const std::vector<Index>& numbers, int columns) {
   if (numbers.empty()) return "";

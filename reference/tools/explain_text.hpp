@@ -13,6 +13,9 @@ namespace apb {
 /// Columns of the widest line that is printed.
 inline constexpr int kTextWidth = 100;
 
+/// Columns of the names at the left of a line.
+inline constexpr int kNameColumns = 11;
+
 /// What a piece of text stands for; a colour, where colours are wanted.
 enum class Tint { kAnchor, kPassing, kBlock, kHeading, kFaint };
 
@@ -46,6 +49,12 @@ class Ink {
 
 /// Text `count` times.
 [[nodiscard]] std::string repeated(std::string_view text, Index count);
+
+/// Words in lines of at most kTextWidth columns, each with its newline.
+[[nodiscard]] std::string wrapped(std::string_view text);
+
+/// Lines without the spaces at their ends.
+[[nodiscard]] std::string without_trailing_spaces(std::string_view text);
 
 /// "12", "12…15", or "none".
 [[nodiscard]] std::string index_range(Index first, Index count);

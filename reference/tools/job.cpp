@@ -142,6 +142,8 @@ void Progress::clear() const {
   if (terminal_) fmt::print(stderr, "\r\033[K");
 }
 
-bool Progress::on_terminal() { return isatty(STDERR_FILENO) == 1; }
+bool Progress::on_terminal() {
+  return isatty(STDERR_FILENO) == 1;
+}
 
 }  // namespace apb

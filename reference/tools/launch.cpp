@@ -35,8 +35,8 @@ ExitStatus run_mpiexec(int num_ranks, const nlohmann::json& job) {
   }
   setenv("PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe", 1);
   const SubprocessResult result =
-      run_subprocess({APB_MPIEXEC, "--bind-to", "none", "-n", std::to_string(num_ranks),
-                      own_path(), "--transport", "mpi", "--ranks", std::to_string(num_ranks)},
+      run_subprocess({APB_MPIEXEC, "--bind-to", "none", "-n", std::to_string(num_ranks), own_path(),
+                      "--transport", "mpi", "--ranks", std::to_string(num_ranks)},
                      job.dump(), false);
   if (result.exit_code == 0) return ExitStatus::kRight;
   const int status = result.exit_code - kRankExitOffset;
@@ -65,7 +65,9 @@ Transport parse_transport(const std::string& name) {
   throw BadInput("run", "transport", name, "local or mpi");
 }
 
-bool started_as_rank() { return std::getenv(kRankMarker) != nullptr && started_by_mpi(); }
+bool started_as_rank() {
+  return std::getenv(kRankMarker) != nullptr && started_by_mpi();
+}
 
 int process_exit_code(ExitStatus status) {
   const int code = static_cast<int>(status);
@@ -83,10 +85,9 @@ ExitStatus launch(
     Transport transport, int num_ranks, const std::function<nlohmann::json()>& prepare,
     const std::function<ExitStatus(const RankEnvironment&, const nlohmann::json&)>& work) {
   if (started_as_rank()) {
-    return run_ranks(Transport::kMpi, num_ranks, process_exit_code,
-                     [&](const RankEnvironment& rank) {
-                       return work(rank, receive_job(rank.communicator));
-                     });
+    return run_ranks(
+        Transport::kMpi, num_ranks, process_exit_code,
+        [&](const RankEnvironment& rank) { return work(rank, receive_job(rank.communicator)); });
   }
   const nlohmann::json job = prepare();
   if (transport == Transport::kMpi && !started_by_mpi()) return run_mpiexec(num_ranks, job);

@@ -28,8 +28,12 @@ MaskAxes::MaskAxes(const Example& example)
   add(keys_, Segment::kBlock, layout.block_len);
 }
 
-Index MaskAxes::num_rows() const { return total(rows_); }
-Index MaskAxes::num_keys() const { return total(keys_); }
+Index MaskAxes::num_rows() const {
+  return total(rows_);
+}
+Index MaskAxes::num_keys() const {
+  return total(keys_);
+}
 
 std::string MaskAxes::label(Segment segment, Index index) const {
   if (segment == Segment::kPassing) {
@@ -41,9 +45,12 @@ std::string MaskAxes::label(Segment segment, Index index) const {
 
 std::string_view segment_name(Segment segment) {
   switch (segment) {
-    case Segment::kAnchor: return "anchor";
-    case Segment::kPassing: return "passing";
-    case Segment::kBlock: break;
+    case Segment::kAnchor:
+      return "anchor";
+    case Segment::kPassing:
+      return "passing";
+    case Segment::kBlock:
+      break;
   }
   return "block";
 }

@@ -87,9 +87,9 @@ std::string read_text(const std::string& path) {
   return text;
 }
 
-/// Lengths that were not given follow the paper's proportions (facts: l_a = l_b / 4, l_p = l_b / 8).
-ApbConfig make_config(const RunOptions& options, bool embed_query, Index doc_len,
-                      Index query_len) {
+/// Lengths that were not given follow the paper's proportions (facts: l_a = l_b / 4, l_p = l_b /
+/// 8).
+ApbConfig make_config(const RunOptions& options, bool embed_query, Index doc_len, Index query_len) {
   ApbConfig config;
   config.doc_len = doc_len;
   config.num_ranks = options.num_ranks;
@@ -124,8 +124,7 @@ EvaluationRequest make_request(const RunOptions& options, bool embed_query, cons
   request.query = query.ids;
   request.expected_answer = expected.ids;
   request.max_answer_tokens = options.max_answer_tokens;
-  ApbConfig config =
-      make_config(options, embed_query, std::ssize(text.ids), std::ssize(query.ids));
+  ApbConfig config = make_config(options, embed_query, std::ssize(text.ids), std::ssize(query.ids));
   set_model_shape(config, model);
   request.config = method_config(request.method, config);
   request.config.validate();
@@ -137,12 +136,14 @@ EvaluationRequest make_request(const RunOptions& options, bool embed_query, cons
 }
 
 void warn_if_too_long(const EvaluationRequest& request, const LlamaConfig& model) {
-  const Index length = request.config.doc_len + request.config.query_len + request.max_answer_tokens;
+  const Index length =
+      request.config.doc_len + request.config.query_len + request.max_answer_tokens;
   if (length > model.context_len) {
-    fmt::print(stderr,
-               "apb-run: warning: text, query and answer need {} tokens, but {} was trained for {}; "
-               "expect poor answers\n",
-               length, model.name, model.context_len);
+    fmt::print(
+        stderr,
+        "apb-run: warning: text, query and answer need {} tokens, but {} was trained for {}; "
+        "expect poor answers\n",
+        length, model.name, model.context_len);
   }
 }
 
@@ -158,8 +159,7 @@ nlohmann::json prepare_job(const RunOptions& options, bool embed_query_given) {
   const std::string text = read_text(options.text_path);
   options.model.check();
   const LlamaConfig model = options.model.shape();
-  const auto encoded =
-      options.model.tokenizer().encode({text, options.query, options.expected});
+  const auto encoded = options.model.tokenizer().encode({text, options.query, options.expected});
   // As its paper has it, Star's anchor holds no query unless that is asked for.
   const bool embed_query =
       embed_query_given ? options.embed_query : options.method != to_string(Method::kStar);
@@ -167,12 +167,9 @@ nlohmann::json prepare_job(const RunOptions& options, bool embed_query_given) {
       make_request(options, embed_query, encoded[0], encoded[1], encoded[2], model);
   if (!options.trace_path.empty()) Hdf5Writer(options.trace_path);  // refuse now, not at the end
   warn_if_too_long(request, model);
-  return {{"model", options.model},
-          {"precision", options.precision},
-          {"request", request},
-          {"trace_path", options.trace_path},
-          {"json", options.json},
-          {"progress_on_terminal", Progress::on_terminal()}};
+  return {{"model", options.model}, {"precision", options.precision},
+          {"request", request},     {"trace_path", options.trace_path},
+          {"json", options.json},   {"progress_on_terminal", Progress::on_terminal()}};
 }
 
 void print_json(const EvaluationRequest& request, const nlohmann::json& results) {

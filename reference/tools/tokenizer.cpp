@@ -87,9 +87,10 @@ std::vector<EncodedText> Tokenizer::encode(const std::vector<std::string>& texts
   const SubprocessResult result = run_subprocess(command, input, true);
   if (result.exit_code == 2) throw BadInput(weights_path_ + ": tokenizer refused (see above)");
   if (result.exit_code != 0) {
-    throw CannotRun(fmt::format("{} import.py encode failed (run through ./apb, or set APB_PYTHON "
-                                "to a Python with reference/tools/requirements.txt installed)",
-                                python()));
+    throw CannotRun(
+        fmt::format("{} import.py encode failed (run through ./apb, or set APB_PYTHON "
+                    "to a Python with reference/tools/requirements.txt installed)",
+                    python()));
   }
   for (const auto& text : nlohmann::json::parse(result.output)) {
     encoded.push_back({text.at("ids"), text.at("offsets")});

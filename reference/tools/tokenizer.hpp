@@ -34,8 +34,8 @@ class Tokenizer {
   [[nodiscard]] std::string decode(const std::vector<int>& ids) const;
 
  private:
-  std::string weights_path_;               ///< empty: byte tokens
-  std::vector<std::string> token_bytes_;   ///< per token id
+  std::string weights_path_;              ///< empty: byte tokens
+  std::vector<std::string> token_bytes_;  ///< per token id
 };
 
 }  // namespace apb

@@ -57,10 +57,12 @@ template <class Scalar>
 void write_selection(Hdf5Writer& file, const std::string& group,
                      const Selection<Scalar>& selection) {
   const Matrix<Scalar>& importance = selection.importance;
-  file.write<Scalar>(group + "/importance", std::array<Index, 2>{importance.rows(), importance.cols()},
+  file.write<Scalar>(group + "/importance",
+                     std::array<Index, 2>{importance.rows(), importance.cols()},
                      {importance.data(), static_cast<std::size_t>(importance.size())});
   std::vector<Index> kept;
-  for (const auto& head : selection.kept_positions) kept.insert(kept.end(), head.begin(), head.end());
+  for (const auto& head : selection.kept_positions)
+    kept.insert(kept.end(), head.begin(), head.end());
   const std::array<Index, 2> shape{std::ssize(selection.kept_positions),
                                    std::ssize(selection.kept_positions.front())};
   file.write<Index>(group + "/kept_positions", shape, kept);

