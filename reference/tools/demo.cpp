@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "reference/tools/demo_report.hpp"
+#include "reference/tools/explain_text.hpp"
 #include "reference/tools/job.hpp"
 #include "reference/tools/launch.hpp"
 #include "reference/tools/tool_main.hpp"
@@ -155,9 +156,10 @@ void print_picture(const DemoStory& story, const EvaluationRequest& request,
 void print_report(const std::vector<DemoResult>& results, const ApbConfig& config, bool toy) {
   fmt::print("{}\n", draw_table(results));
   if (toy) {
-    fmt::print(
-        "This is the toy model: its weights are random, so nll, answers and KL mean nothing here; "
-        "the layout, what is kept and passed, rows and bytes are as with a real model.\n");
+    fmt::print("{}",
+               wrapped("This is the toy model: its weights are random, so nll, answers and KL "
+                       "mean nothing here; the layout, what is kept and passed, rows and bytes "
+                       "are as with a real model."));
   } else {
     fmt::print("{}",
                conclude(results, config, static_cast<int>(std::thread::hardware_concurrency())));

@@ -6,6 +6,8 @@
 #include <array>
 #include <cmath>
 
+#include "reference/tools/explain_text.hpp"
+
 namespace apb {
 namespace {
 
@@ -115,17 +117,18 @@ std::string draw_kept(const DemoStory& story, const BlockLayout& layout,
 
 std::string draw_table(const std::vector<DemoResult>& results) {
   std::string text =
-      "                            nll of                  nll of    KL to      rows,   KiB sent\n"
-      "                          restated  answer          answer     Full    busiest   per rank  "
-      "prefill\n"
-      "method                      digits                           (1st tok)    rank  and layer  "
-      "seconds\n";
+      "                      nll of the                      nll of the  KL to Full   rows of   "
+      "KiB sent\n"
+      "                        restated                        expected    at first   busiest   "
+      "per rank  prefill\n"
+      "method                    digits  answer          right   answer       token      rank  and "
+      "layer  seconds\n";
   for (const DemoResult& result : results) {
     text += fmt::format(
-        "{:<25} {:>8.2f}  {:<11} {}  {:>6.3f}  {:>9.3f}  {:>6}  {:>9.1f}  {:>7.1f}\n", result.label,
-        result.restated_nll, shown_answer(result.answer), result.answer_right ? "yes" : " no",
-        result.answer_nll, result.first_token_kl, result.busiest_rows,
-        static_cast<double>(result.sent_bytes) / 1024, result.prefill_s);
+        "{:<21} {:>10.2f}  {:<14}  {:<5}  {:>9.3f}  {:>10.3f}  {:>8}  {:>9.1f}  {:>7.1f}\n",
+        result.label, result.restated_nll, shown_answer(result.answer),
+        result.answer_right ? "yes" : "no", result.answer_nll, result.first_token_kl,
+        result.busiest_rows, static_cast<double>(result.sent_bytes) / 1024, result.prefill_s);
   }
   return text;
 }
@@ -138,28 +141,32 @@ std::string conclude(const std::vector<DemoResult>& results, const ApbConfig& co
   const bool expected_order = full.restated_nll < aware.restated_nll &&
                               aware.restated_nll < random.restated_nll &&
                               random.restated_nll < star.restated_nll;
-  const auto right = std::count_if(results.begin(), results.end(),
-                                   [](const DemoResult& result) { return result.answer_right; });
-  std::string text = fmt::format(
+  const std::string restated = fmt::format(
       "Predicting the restated digits, the last rank is off by {:.2f} nats a digit with Star's "
-      "anchor alone, by {:.2f} when the {} entries that each lower rank passes are chosen at "
-      "random, by {:.2f} when they are chosen by the question, and by {:.2f} where one rank sees "
-      "everything (Full): {}.\n\n",
+      "anchor alone, by {:.2f} if the {} entries that every lower rank passes are random, by "
+      "{:.2f} "
+      "if the question chooses them, and by {:.2f} where one rank sees everything (Full): {}.",
       star.restated_nll, random.restated_nll, config.num_kept, aware.restated_nll,
       full.restated_nll,
       expected_order ? "what is passed, and how it is chosen, decides"
                      : "not the order that the paper's ablation leads one to expect");
-  text += fmt::format(
-      "The answer tells the methods apart less: {} of {} are right, since the question attends to "
-      "every rank's cache exactly; measured there, APB query-aware is {} far from Full than Star "
-      "with the same anchor (KL {:.3f} against {:.3f}), and it pays {:.1f} KiB a layer and rank "
-      "where Star pays nothing, for {:.0f} % of Full's rows on the busiest rank (seconds are "
-      "of {} ranks on {} core{}, not of a cluster).\n",
-      right, results.size(), than(aware.first_token_kl, star.first_token_kl), aware.first_token_kl,
+
+  const auto right = std::count_if(results.begin(), results.end(),
+                                   [](const DemoResult& result) { return result.answer_right; });
+  const std::string answered = fmt::format(
+      "The answer tells the methods apart less, since the question attends to every rank's cache "
+      "exactly: {} of {} are right; against Star with the same anchor, APB query-aware gives the "
+      "answer {} nll ({:.3f} against {:.3f}) and its first token a {} KL to Full ({:.3f} against "
+      "{:.3f}), and it sends {:.1f} KiB a layer and rank where Star sends nothing; its busiest "
+      "rank "
+      "computes {:.0f} % of Full's rows (seconds: {} ranks on {} core{}, not a cluster).",
+      right, results.size(), aware.answer_nll > star.answer_nll ? "a higher" : "no higher",
+      aware.answer_nll, star.answer_nll,
+      aware.first_token_kl > star.first_token_kl ? "larger" : "smaller", aware.first_token_kl,
       star.first_token_kl, static_cast<double>(aware.sent_bytes) / 1024,
       100.0 * static_cast<double>(aware.busiest_rows) / static_cast<double>(full.busiest_rows),
       config.num_ranks, cores, cores == 1 ? "" : "s");
-  return text;
+  return wrapped(restated) + "\n" + wrapped(answered);
 }
 
 }  // namespace apb

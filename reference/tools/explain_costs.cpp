@@ -50,11 +50,13 @@ std::string table_line(std::string_view name, const std::vector<MethodWork>& met
   return line + "\n";
 }
 
+/// "15,360 = 44.1 % of Full".
 std::string busiest_text(const MethodWork& work, const MethodWork& full) {
-  if (full.busiest_flop() == 0) return "–";
+  std::string text = short_number(work.busiest_flop());
+  if (full.busiest_flop() == 0) return text;
   const double percent =
       100.0 * static_cast<double>(work.busiest_flop()) / static_cast<double>(full.busiest_flop());
-  return fmt::format("{:.1f} %", percent);
+  return text + fmt::format(" = {:.{}f} % of Full", percent, percent < 1.0 ? 3 : 1);
 }
 
 }  // namespace
@@ -62,10 +64,9 @@ std::string busiest_text(const MethodWork& work, const MethodWork& full) {
 std::string draw_costs(const Example& example, Index element_bytes, const Ink& ink) {
   const std::vector<MethodWork> methods = compared_methods(example, element_bytes);
   const std::string sentence = fmt::format(
-      "Attention FLOPs are 4 × head_dim ({}) × query heads ({}) × pairs seen; bytes are what a "
-      "rank\n"
-      "receives, {} an element. A layer takes as long as its busiest rank.",
-      example.config.head_dim, example.config.num_q_heads, counted(element_bytes, "byte"));
+      "FLOPs of attention, and bytes received at {} an element. A layer waits for the "
+      "busiest rank.",
+      counted(element_bytes, "byte"));
   const auto three = [](std::string_view rows, std::string_view flop, std::string_view bytes) {
     return pad_before(rows, kRowsColumns - 3) + pad_before(flop, kFlopColumns) +
            pad_before(bytes, kBytesColumns);
@@ -85,10 +86,7 @@ std::string draw_costs(const Example& example, Index element_bytes, const Ink& i
     });
   });
   text += table_line("busiest", methods, ink, [&](const MethodWork& work) {
-    return three("", short_number(work.busiest_flop()), "");
-  });
-  text += table_line("of Full", methods, ink, [&](const MethodWork& work) {
-    return three("", busiest_text(work, methods.front()), "");
+    return pad_before(busiest_text(work, methods.front()), kMethodColumns - 3);
   });
   return text;
 }

@@ -180,11 +180,9 @@ std::string draw_rows(const Example& example, const Ink& ink) {
 
 std::string draw_outlook(const Ink& ink) {
   return fmt::format(
-      "\n{}\n{}{} --keep 0, --anchor 0, --rank 1, --method star, --tokens 131072 --ranks 8, "
-      "--help\n",
-      ink(Tint::kHeading, "AND THEN"),
-      wrapped("Every rank drops anchor and passing block, and keeps the keys and values of its own "
-              "block. Question and answer see all of these on all ranks, exactly."),
+      "\n{}{} --keep 0, --anchor 0, --rank 1, --method star, --tokens 131072 --ranks 8, --help\n",
+      wrapped("After prefill a rank keeps its block's keys and values; the question sees all ranks', "
+              "exactly."),
       ink(Tint::kHeading, "Try"));
 }
 

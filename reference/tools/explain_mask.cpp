@@ -135,23 +135,23 @@ std::string rule(const RankLayout& layout) {
 
 std::string legend(const MaskText& mask) {
   if (mask.labelled()) return "One line a row, one column a key: ■ is seen, · is not.";
-  return fmt::format("A cell is {0} by {1}: █ all seen, ▒ some, · none.",
-                     counted(mask.per_cell(), "row"), counted(mask.per_cell(), "key"));
+  return fmt::format("A cell is {}{} by {}: █ all seen, ▒ some, · none.",
+                     mask.per_cell() > 1 ? "up to " : "", counted(mask.per_cell(), "row"),
+                     counted(mask.per_cell(), "key"));
 }
 
 }  // namespace
 
 std::string draw_mask(const Example& example, const Ink& ink) {
   const RankLayout& layout = example.of(example.rank);
-  const std::string heading = fmt::format("WHAT RANK {} SEES", example.rank);
+  const std::string heading =
+      fmt::format("WHAT RANK {} SEES: {} of {} pairs, each {} FLOPs (4 × head_dim) per query head",
+                  example.rank, short_number(visible_pairs(layout)),
+                  short_number(layout.rows() * (layout.rows() + layout.passing_rows)),
+                  with_separators(4 * example.config.head_dim));
   if (layout.rows() == 0) return section_heading(ink, 4, heading, rule(layout));
   const MaskText mask(example, ink);
-  return section_heading(ink, 4, heading, rule(layout) + " " + legend(mask)) + mask.draw() +
-         fmt::format(
-             "{} of {} pairs are seen; each costs 4 × head_dim = {} FLOPs per query head.\n",
-             short_number(visible_pairs(layout)),
-             short_number(layout.rows() * (layout.rows() + layout.passing_rows)),
-             with_separators(4 * example.config.head_dim));
+  return section_heading(ink, 4, heading, rule(layout) + " " + legend(mask)) + mask.draw();
 }
 
 }  // namespace apb

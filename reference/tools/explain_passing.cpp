@@ -79,26 +79,21 @@ std::string passing_lines(const Example& example, const Ink& ink) {
 }
 
 std::string score_sentence(const ApbConfig& config) {
-  switch (config.compressor) {
-    case Compressor::kRecent:
-      return "A token's score is its index (recent).";
-    case Compressor::kQueryAware:
-      return fmt::format(
-          "No model is run: random scores (seed {}) stand in for query_aware's, for which "
-          "rank 1 sends rank 0 the query rows.",
-          config.seed);
-    default:
-      return fmt::format("No model is run: scores are random (seed {}).", config.seed);
+  if (config.compressor == Compressor::kRecent) return "Scores are the tokens' indices";
+  std::string text = fmt::format("Scores are random (seed {}; no model is run)", config.seed);
+  if (config.compressor == Compressor::kQueryAware) {
+    text += " in place of query_aware's, for which rank 1 sends rank 0 its query rows";
   }
+  return text;
 }
 
 /// Why the first tokens are no candidates. In `official` the last of them are in no anchor either.
 std::string candidate_sentence(const Example& example) {
   const Index lost = example.config.anchor_len - example.anchor_tokens();
-  if (lost == 0) return "Tokens marked – need no passing: every later rank has them in its anchor.";
+  if (lost == 0) return "–: already in every anchor.";
   return fmt::format(
-      "The first anchor_len tokens (–) are never passed: later ranks have them in their "
-      "anchor, but for the last {}, which the query displaced.",
+      "–: the first anchor_len tokens, in every anchor but for the last {}, whose place "
+      "the query took.",
       with_separators(lost));
 }
 
@@ -106,13 +101,14 @@ std::string candidate_sentence(const Example& example) {
 std::string sentences(const Example& example, const DocumentLines& document) {
   const ApbConfig& config = example.config;
   std::string text = fmt::format(
-      "Each rank passes the keys and values of its best {} to all ranks; only later ranks use "
+      "Each rank passes keys and values of its best {}; only later ranks use "
       "them. {}",
       counted(config.num_kept, "token"), score_sentence(config));
+  text += ". ";
   if (config.pool_kernel > 1) {
-    text += fmt::format(" Pooled: the best of {} neighbours.", config.pool_kernel);
+    text += fmt::format("Pooled is the best of {} neighbours. ", config.pool_kernel);
   }
-  text += " Ties: earlier first.";
+  text += "Ties go to the earlier token.";
   if (!document.labelled()) {
     text += document.tokens_per_cell() == 1 ? " █ is kept, · is not."
                                             : " Of a cell's tokens are kept: · none, ░ under 1/4, "

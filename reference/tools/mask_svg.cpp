@@ -25,6 +25,7 @@ constexpr double kTop = 150;   ///< where the rows start
 constexpr double kLegendLine = 24;
 constexpr double kShapesLength = 560;  ///< of the longer axis, if shapes stand for many pairs
 constexpr double kShortestShape = 72;  ///< room for a segment's name
+constexpr double kLeastWidth = 600;    ///< room for titles and legend
 constexpr Index kMostCells = 64;       ///< rows or keys that are drawn one by one
 
 constexpr std::string_view kUnseenColour = "#eef0f2";
@@ -103,6 +104,12 @@ class MaskPicture {
     add("<text x='{:.1f}' y='{:.1f}' {}>{}</text>", x, y, style, text);
   }
 
+  /// Text that runs upwards, centred at (x, y).
+  void add_turned(double x, double y, std::string_view style, std::string_view text) {
+    add("<text transform='translate({:.1f} {:.1f}) rotate(-90)' text-anchor='middle' {}>{}</text>",
+        x, y, style, text);
+  }
+
   void add_rect(double x, double y, double width, double height, double radius,
                 std::string_view colour) {
     add(R"(<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" rx="{:.0f}" fill="{}"/>)", x,
@@ -115,6 +122,8 @@ class MaskPicture {
              fmt::format("What rank {} of {} sees in {}", example_.rank,
                          with_separators(config.num_ranks), title_of(example_.method)));
     add_text(kMargin, 68, "class='small'", subtitle());
+    add_text(kMargin, kTop - 12, "class='small'", "rows ↓");
+    add_text(kMargin, kTop - 44, "class='small'", "keys →");
     if (rows_.empty()) add_text(kMargin, kTop, "", "This rank computes no rows.");
   }
 
@@ -133,12 +142,6 @@ class MaskPicture {
     return text;
   }
 
-  [[nodiscard]] std::string part_name(const AxisPart& part) const {
-    if (one_by_one_) return std::string(segment_name(part.segment.segment));
-    return fmt::format("{} {}", segment_name(part.segment.segment),
-                       short_number(part.segment.count));
-  }
-
   /// Font of a row's or key's own name: long names are set smaller.
   [[nodiscard]] static std::string label_style(std::string_view label, std::string_view anchor) {
     const double size = std::min(12.0, (kCell - 1) / (0.6 * static_cast<double>(label.size())));
@@ -146,29 +149,32 @@ class MaskPicture {
   }
 
   void add_column_heading(const AxisPart& part) {
-    const std::string_view colour = colour_of(part.segment.segment);
-    add_text(part.begin + part.length / 2, kTop - 42,
-             fmt::format("class='segment' text-anchor='middle' fill='{}'", colour),
-             part_name(part));
-    add_rect(part.begin, kTop - 34, part.length - kCellGap, 4, 2, colour);
-    for (Index i = 0; one_by_one_ && i < part.segment.count; ++i) {
-      const std::string label = axes_.label(part.segment.segment, i);
+    const Segment segment = part.segment.segment;
+    const double middle = part.begin + (part.length - kCellGap) / 2;
+    add_text(middle, kTop - 44, "class='segment' text-anchor='middle'", segment_name(segment));
+    add_rect(part.begin, kTop - 36, part.length - kCellGap, 5, 2, colour_of(segment));
+    if (!one_by_one_) {
+      add_text(middle, kTop - 12, "text-anchor='middle'", short_number(part.segment.count));
+      return;
+    }
+    for (Index i = 0; i < part.segment.count; ++i) {
+      const std::string label = axes_.label(segment, i);
       add_text(part.begin + (static_cast<double>(i) + 0.5) * kCell - kCellGap / 2, kTop - 12,
                label_style(label, "middle"), label);
     }
   }
 
   void add_row_heading(const AxisPart& part) {
-    const std::string_view colour = colour_of(part.segment.segment);
-    const double middle = part.begin + part.length / 2;
-    add_text(kLeft - 50, middle,
-             fmt::format("class='segment' text-anchor='middle' fill='{}' "
-                         "transform='rotate(-90 {:.1f} {:.1f})'",
-                         colour, kLeft - 50, middle),
-             part_name(part));
-    add_rect(kLeft - 42, part.begin, 4, part.length - kCellGap, 2, colour);
-    for (Index i = 0; one_by_one_ && i < part.segment.count; ++i) {
-      const std::string label = axes_.label(part.segment.segment, i);
+    const Segment segment = part.segment.segment;
+    const double middle = part.begin + (part.length - kCellGap) / 2;
+    add_turned(kLeft - 56, middle, "class='segment'", segment_name(segment));
+    add_rect(kLeft - 48, part.begin, 5, part.length - kCellGap, 2, colour_of(segment));
+    if (!one_by_one_) {
+      add_turned(kLeft - 14, middle, "", short_number(part.segment.count));
+      return;
+    }
+    for (Index i = 0; i < part.segment.count; ++i) {
+      const std::string label = axes_.label(segment, i);
       add_text(kLeft - 10, part.begin + (static_cast<double>(i) + 0.5) * kCell + 3,
                label_style(label, "end"), label);
     }
@@ -226,7 +232,7 @@ class MaskPicture {
 
   /// The whole file around the body.
   [[nodiscard]] std::string framed() const {
-    const double width = std::max(end_of(keys_, kLeft) + kMargin, 560.0);
+    const double width = std::max(end_of(keys_, kLeft) + kMargin, kLeastWidth);
     const double height = legend_end_ + 12;
     return fmt::format(
         R"(<svg xmlns="http://www.w3.org/2000/svg" width="{0:.0f}" height="{1:.0f}" viewBox="0 0 {0:.0f} {1:.0f}" role="img" font-family="Helvetica, Arial, sans-serif" font-size="13" fill="#24292f">
@@ -252,25 +258,6 @@ class MaskPicture {
 
 std::string mask_svg(const Example& example) {
   return MaskPicture(example).draw();
-}
-
-void write_whole_file(const std::string& path, const std::string& text) {
-  const auto kind = std::filesystem::symlink_status(path).type();
-  if (kind != std::filesystem::file_type::not_found &&
-      kind != std::filesystem::file_type::regular) {
-    throw BadInput(path + ": must be a new file or a regular one");
-  }
-  const std::string temporary = fmt::format("{}.part-{}", path, getpid());
-  std::ofstream file(temporary, std::ios::binary);
-  if (!file) throw BadInput(path + ": cannot be created (folder missing or not writable)");
-  file << text;
-  file.close();
-  std::error_code error;
-  if (file) std::filesystem::rename(temporary, path, error);
-  if (!file || error) {
-    std::filesystem::remove(temporary, error);
-    throw CannotRun(path + ": cannot be written (disk full?)");
-  }
 }
 
 }  // namespace apb

@@ -12,8 +12,4 @@ namespace apb {
 /// of segments. Light background, colours that stay apart for the colour-blind.
 [[nodiscard]] std::string mask_svg(const Example& example);
 
-/// Writes a file under a temporary name beside it, then renames it.
-/// \throws BadInput if it cannot be created there, CannotRun if it cannot be written to the end
-void write_whole_file(const std::string& path, const std::string& text);
-
 }  // namespace apb

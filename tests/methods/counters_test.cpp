@@ -2,6 +2,8 @@
 // head of size d: n causal rows cost 2 n (n + 1) d, n rows that all see m keys cost 4 n m d. The
 // brute-force count over visible pairs is in mask_test.cpp, over the same kinds of configuration.
 
+#include <limits>
+
 #include "tests/catch.hpp"
 #include "tests/methods/attention_system.hpp"
 

@@ -1,0 +1,32 @@
+#include "reference/tools/whole_file.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "reference/core/error.hpp"
+
+namespace apb {
+
+void write_whole_file(const std::string& path, const std::string& text) {
+  const auto kind = std::filesystem::symlink_status(path).type();
+  if (kind != std::filesystem::file_type::not_found &&
+      kind != std::filesystem::file_type::regular) {
+    throw BadInput(path + ": must be a new file or a regular one");
+  }
+  const std::string temporary = fmt::format("{}.part-{}", path, getpid());
+  std::ofstream file(temporary, std::ios::binary);
+  if (!file) throw BadInput(path + ": cannot be created (folder missing or not writable)");
+  file << text;
+  file.close();
+  std::error_code error;
+  if (file) std::filesystem::rename(temporary, path, error);
+  if (!file || error) {
+    std::filesystem::remove(temporary, error);
+    throw CannotRun(path + ": cannot be written (disk full?)");
+  }
+}
+
+}  // namespace apb

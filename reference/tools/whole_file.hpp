@@ -1,0 +1,13 @@
+#pragma once
+/// \file
+/// Text files that appear whole or not at all.
+
+#include <string>
+
+namespace apb {
+
+/// Writes a file under a temporary name beside it, then renames it.
+/// \throws BadInput if it cannot be created there, CannotRun if it cannot be written to the end
+void write_whole_file(const std::string& path, const std::string& text);
+
+}  // namespace apb

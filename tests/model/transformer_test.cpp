@@ -1,0 +1,87 @@
+// The parts of a decoder layer against their formulas.
+
+#include "reference/model/transformer.hpp"
+
+#include <array>
+#include <cmath>
+#include <limits>
+
+#include "reference/core/error.hpp"
+#include "tests/catch.hpp"
+#include "tests/compare.hpp"
+#include "tests/model/naive_llama.hpp"
+#include "tests/random_tensors.hpp"
+
+namespace apb {
+namespace {
+
+template <class Scalar>
+constexpr auto kEps = static_cast<double>(std::numeric_limits<Scalar>::epsilon());
+
+TEMPLATE_TEST_CASE("rms_norm equals its formula, row by row", "[transformer]", float, double) {
+  RandomTensors random(141);
+  for (const double size : {1e-4, 1.0, 1e4}) {
+    for (const Index rows : {0, 1, 5, 70}) {
+      const Matrix<TestType> x = random.matrix<TestType>(rows, 33) * static_cast<TestType>(size);
+      const auto weight = random.matrix<TestType>(1, 33);
+      const auto expected = naive_rms_norm(Matrix<double>(x.template cast<double>()), weight, 1e-5);
+      CHECK(compare(rms_norm(x, weight, 1e-5), expected) <= 8 * std::sqrt(33.0) * kEps<TestType>);
+    }
+  }
+}
+
+TEST_CASE("rms_norm of a row of zeros is zero", "[transformer]") {
+  const Matrix<double> zeros = Matrix<double>::Zero(2, 4);
+  const Matrix<double> ones = Matrix<double>::Ones(1, 4);
+  CHECK(compare(rms_norm(zeros, ones, 1e-5), zeros) <= 0);
+}
+
+TEMPLATE_TEST_CASE("RoPE turns every head by the angles of its row's position", "[transformer]",
+                   float, double) {
+  RandomTensors random(142);
+  const std::array<Index, 6> positions{0, 1, 2, 1, 4095, 131071};
+  for (const Index head_dim : {2, 8, 64}) {
+    auto heads = random.heads<TestType>(6, 3, head_dim);
+    HeadsTensor<double> expected(6, 3, head_dim);
+    std::copy(heads.values().begin(), heads.values().end(), expected.values().begin());
+    for (Index row = 0; row < 6; ++row) {
+      for (Index head = 0; head < 3; ++head) {
+        naive_rope(expected.view().at(row, head), head_dim,
+                   positions[static_cast<std::size_t>(row)], 1e4);
+      }
+    }
+    apply_rope(RopeTable<TestType>(positions, head_dim, 1e4), heads.view());
+    // Angles up to 131071 are rounded to double before their sine is taken.
+    CHECK(compare(heads, expected) <= 8 * kEps<TestType> + 4 * 131071 * kEps<double>);
+  }
+}
+
+TEST_CASE("RoPE at position 0 changes nothing; dot products see only differences of position",
+          "[transformer]") {
+  RandomTensors random(143);
+  const auto original = random.heads<double>(2, 1, 16);
+  const auto dot_at = [&](Index first, Index second) {
+    auto heads = original;
+    apply_rope(RopeTable<double>(std::array<Index, 2>{first, second}, 16, 1e4), heads.view());
+    return heads.view().head(0).row(0).dot(heads.view().head(0).row(1));
+  };
+  auto unturned = original;
+  apply_rope(RopeTable<double>(std::array<Index, 2>{0, 0}, 16, 1e4), unturned.view());
+  CHECK(bit_equal(unturned, original));
+  CHECK(std::abs(dot_at(3, 10) - dot_at(103, 110)) <= 1000 * kEps<double>);
+  CHECK(std::abs(dot_at(3, 10) - dot_at(3, 11)) > 1e-3);
+}
+
+TEST_CASE("embed takes rows of the embedding and refuses unknown tokens", "[transformer]") {
+  const auto weights = toy_weights<double>(1);
+  const auto hidden = embed<double>(weights, std::array{7, 0, 255});
+  CHECK(hidden.rows() == 3);
+  CHECK(hidden.row(0) == weights.embedding.row(7));
+  CHECK(hidden.row(2) == weights.embedding.row(255));
+  CHECK_THROWS_AS(embed<double>(weights, std::array{3, 256}), BadInput);
+  CHECK_THROWS_WITH(embed<double>(weights, std::array{3, -1}),
+                    "tokens: token 1 = -1: must be between 0 and 255");
+}
+
+}  // namespace
+}  // namespace apb
