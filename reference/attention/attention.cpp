@@ -56,9 +56,10 @@ struct RowSoftmax {
 /// \returns the row's lse and the sum of its weights
 template <class Scalar>
 RowSoftmax<Scalar> softmax_in_place(std::span<ScoreRow<Scalar>> parts) {
+  // A NaN score may or may not be taken for the maximum; either way every weight sum is NaN.
   Scalar max = -kInfinity<Scalar>;
   for (const auto& part : parts) {
-    for (const Scalar score : part) max = score > max ? score : max;
+    if (part.size() > 0) max = std::max(max, part.maxCoeff());
   }
   // All visible scores are -inf (or NaN): shifting by 0 gives weights 0 (or NaN), never inf - inf.
   const Scalar shift = max == -kInfinity<Scalar> ? Scalar{0} : max;

@@ -57,15 +57,11 @@ const char* bar(double share) {
   return kBars[static_cast<std::size_t>(std::ceil(std::clamp(share, 0.0, 1.0) * 8))];
 }
 
-/// The answer's first line, cut and made printable.
+/// The start of the answer's first line, made printable.
 std::string shown_answer(const std::string& answer) {
   std::string shown = answer.substr(0, answer.find('\n'));
-  std::erase_if(shown, [](unsigned char c) { return c < 0x20 || c > 0x7e; });
-  return shown.substr(0, 14);
-}
-
-const char* than(double a, double b) {
-  return a > b ? "more" : "less";
+  std::erase_if(shown, [](unsigned char c) { return c <= 0x20 || c > 0x7e; });
+  return shown.substr(0, 7);
 }
 
 }  // namespace
@@ -117,15 +113,15 @@ std::string draw_kept(const DemoStory& story, const BlockLayout& layout,
 
 std::string draw_table(const std::vector<DemoResult>& results) {
   std::string text =
-      "                      nll of the                      nll of the  KL to Full   rows of   "
-      "KiB sent\n"
-      "                        restated                        expected    at first   busiest   "
-      "per rank  prefill\n"
-      "method                    digits  answer          right   answer       token      rank  and "
-      "layer  seconds\n";
+      "                      nll of the                     nll of      KL to    rows of  KiB "
+      "sent\n"
+      "                        restated                the expected   Full, at   busiest  per rank "
+      " prefill\n"
+      "method                    digits  answer  right       answer  1st token      rank  & layer  "
+      "       s\n";
   for (const DemoResult& result : results) {
     text += fmt::format(
-        "{:<21} {:>10.2f}  {:<14}  {:<5}  {:>9.3f}  {:>10.3f}  {:>8}  {:>9.1f}  {:>7.1f}\n",
+        "{:<21} {:>10.2f}  {:<8}{:<5} {:>13.3f}  {:>9.3f}  {:>8}  {:>8.1f}  {:>7.1f}\n",
         result.label, result.restated_nll, shown_answer(result.answer),
         result.answer_right ? "yes" : "no", result.answer_nll, result.first_token_kl,
         result.busiest_rows, static_cast<double>(result.sent_bytes) / 1024, result.prefill_s);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <numeric>
 #include <optional>
 
@@ -15,14 +16,18 @@
 #include "reference/tools/explain_passing.hpp"
 #include "reference/tools/mask_svg.hpp"
 #include "reference/tools/tool_main.hpp"
+#include "reference/tools/whole_file.hpp"
 
 namespace apb {
 namespace {
 
 /// Every token is scored, so that time and memory grow with the document.
-constexpr Index kMaxTokens = Index{1} << 23;
+constexpr Index kMaxTokens = Index{1} << 21;
 /// Pooling looks at every neighbour of every token.
 constexpr Index kMaxPool = 255;
+
+/// A number that is too large is read as the largest Index, so that one is refused.
+constexpr Index kMaxSeed = std::numeric_limits<Index>::max() - 1;
 
 struct ExplainOptions {
   std::string method = "apb";
@@ -36,7 +41,7 @@ struct ExplainOptions {
   std::string compressor = "random";
   std::optional<Index> num_kept;
   Index pool_kernel = 3;
-  std::uint64_t seed = 0;
+  Index seed = 0;
   Index num_q_heads = 1;
   Index num_kv_heads = 1;
   Index head_dim = 64;
@@ -51,6 +56,7 @@ void add_options(CLI::App& app, ExplainOptions& options) {
       ->check(CLI::Range(Index{0}, kMaxTokens));
   app.add_option("--ranks", options.num_ranks, "number of ranks (default: 4)");
   app.add_option("--block-lens", options.block_lens, "tokens of each rank, a,b,c (default: equal)")
+      ->check(CLI::Range(Index{0}, kMaxTokens))
       ->delimiter(',');
   app.add_option("--anchor", options.anchor_len,
                  "anchor length (default: a quarter of rank 0's block, at least 2)");
@@ -69,7 +75,9 @@ void add_options(CLI::App& app, ExplainOptions& options) {
   app.add_option("--pool", options.pool_kernel, "width of the max-pool over scores, odd")
       ->check(CLI::Range(Index{1}, kMaxPool))
       ->capture_default_str();
-  app.add_option("--seed", options.seed, "of the scores")->capture_default_str();
+  app.add_option("--seed", options.seed, "of the scores")
+      ->check(CLI::Range(Index{0}, kMaxSeed))
+      ->capture_default_str();
   app.add_option("--q-heads", options.num_q_heads, "query heads")->capture_default_str();
   app.add_option("--kv-heads", options.num_kv_heads, "KV heads")->capture_default_str();
   app.add_option("--head-dim", options.head_dim, "elements of a head")->capture_default_str();
@@ -86,6 +94,10 @@ ApbConfig make_config(const ExplainOptions& options) {
   ApbConfig config;
   const bool lens_given = !options.block_lens.empty();
   const Index sum = std::accumulate(options.block_lens.begin(), options.block_lens.end(), Index{0});
+  if (sum > kMaxTokens) {
+    throw BadInput("command line", "--block-lens", fmt::format("{} tokens", sum),
+                   fmt::format("at most {} in all", kMaxTokens));
+  }
   config.doc_len = options.doc_len.value_or(lens_given ? sum : 16);
   config.num_ranks =
       options.num_ranks.value_or(lens_given ? static_cast<int>(options.block_lens.size()) : 4);
@@ -102,7 +114,7 @@ ApbConfig make_config(const ExplainOptions& options) {
   const bool keeps = config.compressor != Compressor::kNone;
   config.num_kept = options.num_kept.value_or(keeps ? std::max(block_len / 8, Index{2}) : 0);
   config.pool_kernel = options.pool_kernel;
-  config.seed = options.seed;
+  config.seed = static_cast<std::uint64_t>(options.seed);
   config.num_q_heads = options.num_q_heads;
   config.num_kv_heads = options.num_kv_heads;
   config.head_dim = options.head_dim;

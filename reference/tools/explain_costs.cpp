@@ -10,7 +10,7 @@
 namespace apb {
 namespace {
 
-constexpr int kRowsColumns = 10;
+constexpr int kRowsColumns = 7;
 constexpr int kFlopColumns = 10;
 constexpr int kBytesColumns = 10;
 constexpr int kMethodColumns = kRowsColumns + kFlopColumns + kBytesColumns;
@@ -27,11 +27,10 @@ struct MethodWork {
   }
 };
 
-/// Full, Star, and the drawn method if it is another.
+/// Full and Star, and APB if it is drawn.
 std::vector<MethodWork> compared_methods(const Example& example, Index element_bytes) {
   std::vector<Method> methods{Method::kFull, Method::kStar};
-  if (std::ranges::find(methods, example.method) == methods.end())
-    methods.push_back(example.method);
+  if (example.method == Method::kApb) methods.push_back(example.method);
   std::vector<MethodWork> compared;
   for (const Method method : methods) {
     compared.push_back({method, layer_work(method_config(method, example.given), element_bytes)});
@@ -45,7 +44,7 @@ std::string table_line(std::string_view name, const std::vector<MethodWork>& met
                        const Ink& ink, const CellText& cell) {
   std::string line = pad_after(name, kNameColumns);
   for (const MethodWork& work : methods) {
-    line += ink(Tint::kFaint, "│ ") + pad_after(cell(work), kMethodColumns - 2);
+    line += ink(Tint::kFaint, "│ ") + pad_after(cell(work), kMethodColumns + 1);
   }
   return line + "\n";
 }
@@ -64,17 +63,17 @@ std::string busiest_text(const MethodWork& work, const MethodWork& full) {
 std::string draw_costs(const Example& example, Index element_bytes, const Ink& ink) {
   const std::vector<MethodWork> methods = compared_methods(example, element_bytes);
   const std::string sentence = fmt::format(
-      "FLOPs of attention, and bytes received at {} an element. A layer waits for the "
-      "busiest rank.",
+      "FLOPs of attention, and bytes received at {} an element. A layer waits for the busiest "
+      "rank.",
       counted(element_bytes, "byte"));
   const auto three = [](std::string_view rows, std::string_view flop, std::string_view bytes) {
-    return pad_before(rows, kRowsColumns - 3) + pad_before(flop, kFlopColumns) +
+    return pad_before(rows, kRowsColumns) + pad_before(flop, kFlopColumns) +
            pad_before(bytes, kBytesColumns);
   };
 
   std::string text = section_heading(ink, 5, "WHAT IT COSTS, PER LAYER", sentence);
   text += table_line("", methods, ink, [](const MethodWork& work) {
-    return pad_before(title_of(work.method), kRowsColumns - 3);
+    return pad_before(title_of(work.method), kRowsColumns);
   });
   text += table_line("", methods, ink,
                      [&](const MethodWork&) { return three("rows", "FLOPs", "bytes"); });
@@ -86,7 +85,7 @@ std::string draw_costs(const Example& example, Index element_bytes, const Ink& i
     });
   });
   text += table_line("busiest", methods, ink, [&](const MethodWork& work) {
-    return pad_before(busiest_text(work, methods.front()), kMethodColumns - 3);
+    return pad_before(busiest_text(work, methods.front()), kMethodColumns);
   });
   return text;
 }

@@ -24,7 +24,7 @@ DocumentLines::DocumentLines(const Example& example, const Ink& ink)
 }
 
 Index DocumentLines::block_cells(int rank) const {
-  const Index tokens = example_.layout.ranks[static_cast<std::size_t>(rank)].block_len;
+  const Index tokens = example_.of(rank).block_len;
   return (tokens + tokens_per_cell_ - 1) / tokens_per_cell_;
 }
 
@@ -66,7 +66,7 @@ std::string DocumentLines::cells(
     std::string_view name,
     const std::function<Cell(int rank, Index first, Index last)>& cell) const {
   return line(name, [&](int rank) {
-    const RankLayout& layout = example_.layout.ranks[static_cast<std::size_t>(rank)];
+    const RankLayout& layout = example_.of(rank);
     std::string text;
     for (Index i = 0; i < block_cells(rank); ++i) {
       const Index first = layout.block_begin + i * tokens_per_cell_;

@@ -15,14 +15,13 @@ std::string_view about(Method method) {
       return "Full attention: rank 0 computes the whole document, the others wait.";
     case Method::kStar:
       return "Every rank computes its own part of a long document, and sees of the rest only the "
-             "start, "
-             "the anchor.";
+             "start, the anchor.";
     case Method::kApb:
       break;
   }
   return "Every rank computes its own part of a long document, and sees of the rest only the "
-         "start, "
-         "the anchor, and the few keys and values that earlier ranks found worth passing on.";
+         "start, the anchor, and the few keys and values that earlier ranks found worth passing "
+         "on.";
 }
 
 /// Columns of one row's cell in section 2, or 0 if some shown rank's rows do not fit.
@@ -58,7 +57,7 @@ std::string row_cells(const Example& example, const Ink& ink, int rank, int cell
   return names + "\n" + positions + "\n";
 }
 
-/// The anchor's runs with their positions, e.g. "q0…q1 at 0…1, a0…a5 at 2…7".
+/// The anchor's runs with their positions, e.g. "q0…1 at 0…1, a0…5 at 2…7".
 std::string anchor_text(const RankLayout& layout) {
   std::string text;
   for (const RowRun& run : layout.runs) {
@@ -181,8 +180,8 @@ std::string draw_rows(const Example& example, const Ink& ink) {
 std::string draw_outlook(const Ink& ink) {
   return fmt::format(
       "\n{}{} --keep 0, --anchor 0, --rank 1, --method star, --tokens 131072 --ranks 8, --help\n",
-      wrapped("After prefill a rank keeps its block's keys and values; the question sees all ranks', "
-              "exactly."),
+      wrapped("After prefill a rank keeps its block's keys and values; the question sees all "
+              "ranks', exactly."),
       ink(Tint::kHeading, "Try"));
 }
 

@@ -69,10 +69,10 @@ std::vector<int> Example::shown_ranks() const {
   return shown;
 }
 
-std::vector<Index> Example::kept_by(int first, int last) const {
+std::vector<Index> Example::passing_doc_pos(int of_rank) const {
   std::vector<Index> positions;
-  for (int each = first; each < last && !kept.empty(); ++each) {
-    const auto& own = kept[static_cast<std::size_t>(each)].selection.kept_positions.front();
+  for (int lower = 0; lower < of_rank && !kept.empty(); ++lower) {
+    const auto& own = kept[static_cast<std::size_t>(lower)].selection.kept_positions.front();
     positions.insert(positions.end(), own.begin(), own.end());
   }
   return positions;
@@ -80,7 +80,7 @@ std::vector<Index> Example::kept_by(int first, int last) const {
 
 std::string Example::row_label(int of_rank, Index row) const {
   Index offset = row;
-  for (const RowRun& run : layout.ranks[static_cast<std::size_t>(of_rank)].runs) {
+  for (const RowRun& run : of(of_rank).runs) {
     if (offset >= run.count) {
       offset -= run.count;
       continue;

@@ -36,8 +36,8 @@ struct Example {
   [[nodiscard]] Index anchor_tokens() const;
   /// Ranks that there is room for: all up to eight, else the first, the last and the drawn one.
   [[nodiscard]] std::vector<int> shown_ranks() const;
-  /// Document tokens that ranks [first, last) keep, in the order of a passing block.
-  [[nodiscard]] std::vector<Index> kept_by(int first, int last) const;
+  /// Document tokens in the passing block of a rank, [passing_rows].
+  [[nodiscard]] std::vector<Index> passing_doc_pos(int of_rank) const;
 
   /// Name of a row: q0 is query row 0, a3 the anchor's copy of document token 3, 12 a block token.
   [[nodiscard]] std::string row_label(int of_rank, Index row) const;

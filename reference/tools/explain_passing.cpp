@@ -10,6 +10,9 @@
 namespace apb {
 namespace {
 
+/// Columns of "rank 12    uses 1,234 of ranks 0…11:".
+constexpr int kUsesColumns = 41;
+
 /// Score as it fits into a cell: ".53", or the token's own index with `recent`.
 std::string score_text(const ApbConfig& config, double score) {
   if (config.compressor == Compressor::kRecent) return fmt::format("{:.0f}", score);
@@ -70,10 +73,10 @@ std::string passing_lines(const Example& example, const Ink& ink) {
     line += fmt::format("uses {} of rank{}", with_separators(entries), rank == 1 ? " 0" : "s 0");
     if (rank > 1) line += fmt::format("…{}", rank - 1);
     if (entries == 0) return line + "\n";
-    line = pad_after(line + ":", kNameColumns + 30);
+    line = pad_after(line + ":", kUsesColumns);
     return line +
            ink(Tint::kPassing,
-               fit_labels("p", example.kept_by(0, rank), kTextWidth - text_columns(line))) +
+               fit_labels("p", example.passing_doc_pos(rank), kTextWidth - text_columns(line))) +
            "\n";
   });
 }
@@ -92,8 +95,8 @@ std::string candidate_sentence(const Example& example) {
   const Index lost = example.config.anchor_len - example.anchor_tokens();
   if (lost == 0) return "–: already in every anchor.";
   return fmt::format(
-      "–: the first anchor_len tokens, in every anchor but for the last {}, whose place "
-      "the query took.",
+      "–: the first anchor_len tokens, in every anchor but for the last {}, whose place the query "
+      "took.",
       with_separators(lost));
 }
 
@@ -101,10 +104,8 @@ std::string candidate_sentence(const Example& example) {
 std::string sentences(const Example& example, const DocumentLines& document) {
   const ApbConfig& config = example.config;
   std::string text = fmt::format(
-      "Each rank passes keys and values of its best {}; only later ranks use "
-      "them. {}",
+      "Each rank passes keys and values of its best {}; only later ranks use them. {}. ",
       counted(config.num_kept, "token"), score_sentence(config));
-  text += ". ";
   if (config.pool_kernel > 1) {
     text += fmt::format("Pooled is the best of {} neighbours. ", config.pool_kernel);
   }

@@ -13,10 +13,8 @@ import hashlib
 import json
 import math
 import os
-import reprlib
 import shutil
 import signal
-import struct
 import sys
 import tempfile
 import zipfile
@@ -27,159 +25,14 @@ from typing import Any, NamedTuple, NoReturn
 
 import h5py
 import numpy as np
-from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 from gguf.quants import dequantize
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer
 
-# struct and numpy codes of GGUF's numeric value types; 8 is a string, 9 an array.
-NUMBER_CODES = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-STRING, ARRAY = 8, 9
-MAX_ITEMS = 1 << 24  # of a list in the header: 65 times the largest vocabularies
-NORMAL_TOKEN, UNKNOWN_TOKEN, CONTROL_TOKEN = 1, 2, 3
+from gguf_file import BadInput, Gguf, Tensor, first_bytes, show
+from gguf_tokenizer import byte_alphabet, tokenizer_datasets
+
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STEP_VALUES = 1 << 20  # weights that are dequantised at a time
-
-LLAMA3_SPLIT = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-                r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
-
-
-class BadInput(Exception):
-    """Its text names the key, what was found, and what is allowed; `where`, if given, what was read."""
-
-    def __init__(self, text: str, where: str = "") -> None:
-        super().__init__(text)
-        self.where = where
-
-
-def show(value: object) -> str:
-    return reprlib.repr(value)
-
-
-def first_bytes(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(4)
-
-
-class Tensor(NamedTuple):
-    shape: tuple[int, ...]  # slowest dimension first
-    kind: GGMLQuantizationType
-    data: np.ndarray        # uint8 [rows, bytes of a row]
-
-
-class Cursor:
-    """Steps through a GGUF header and refuses to leave the file."""
-
-    def __init__(self, data: np.ndarray) -> None:
-        self.data, self.at = memoryview(data), 0
-
-    def take(self, count: int) -> memoryview:
-        if count > len(self.data) - self.at:
-            raise BadInput(f"truncated: the header asks for {count} bytes at byte {self.at}, "
-                           f"the file ends at {len(self.data)}")
-        self.at += count
-        return self.data[self.at - count:self.at]
-
-    def number(self, code: str) -> Any:
-        return struct.unpack("<" + code, self.take(struct.calcsize("<" + code)))[0]
-
-    def count(self, what: str, limit: int = MAX_ITEMS) -> int:
-        count = self.number("Q")
-        if count > limit:
-            raise BadInput(f"{what} is {count}, must be at most {limit}")
-        return count
-
-    def text(self) -> str:
-        raw = self.take(self.number("Q"))
-        try:
-            return str(raw, "utf-8")
-        except UnicodeDecodeError:
-            raise BadInput(f"the string at byte {self.at - len(raw)} is {show(bytes(raw))}, must be UTF-8") from None
-
-    def value(self, kind: int, key: str) -> Any:
-        if kind in NUMBER_CODES:
-            return self.number(NUMBER_CODES[kind])
-        if kind == STRING:
-            return self.text()
-        if kind != ARRAY:
-            raise BadInput(f"{key}: value type is {kind}, must be 0 to 12")
-        item, count = self.number("I"), self.count(f"{key}: length")
-        if item in NUMBER_CODES:
-            dtype = np.dtype("<" + NUMBER_CODES[item])
-            return np.frombuffer(self.take(count * dtype.itemsize), dtype)
-        if item != STRING:
-            raise BadInput(f"{key}: list items have type {item}, must be numbers or strings")
-        return [self.text() for _ in range(count)]
-
-
-class Gguf:
-    """Metadata and tensors of a GGUF file; the tensors stay on disk until they are used."""
-
-    def __init__(self, path: Path) -> None:
-        if (magic := first_bytes(path)) != b"GGUF":
-            raise BadInput(f"not a GGUF file (starts with {ascii(magic.decode('latin-1'))}, must be 'GGUF')")
-        file_bytes = np.memmap(path, np.uint8, mode="r")
-        cursor = Cursor(file_bytes)
-        cursor.take(len(magic))
-        version = cursor.number("I")
-        if version not in (2, 3):
-            raise BadInput(f"GGUF version is {version}, must be 2 or 3 (little-endian)")
-        num_tensors, num_keys = cursor.count("number of tensors"), cursor.count("number of metadata keys")
-        self.metadata: dict[str, Any] = {}
-        for _ in range(num_keys):
-            key = cursor.text()
-            self.metadata[key] = cursor.value(cursor.number("I"), show(key))
-        entries = [self._tensor_entry(cursor) for _ in range(num_tensors)]
-        alignment = self.integer("general.alignment", 32, low=1, high=1 << 20)
-        self.tensors = self._place(entries, file_bytes[-(-cursor.at // alignment) * alignment:])
-
-    @staticmethod
-    def _tensor_entry(cursor: Cursor) -> tuple[str, tuple[int, ...], int, int]:
-        name, num_dims = cursor.text(), cursor.number("I")
-        if not 1 <= num_dims <= 4:
-            raise BadInput(f"tensor {show(name)} has {num_dims} dimensions, must have 1 to 4")
-        shape = tuple(cursor.number("Q") for _ in range(num_dims))[::-1]
-        return name, shape, cursor.number("I"), cursor.number("Q")
-
-    @staticmethod
-    def _place(entries: list[tuple[str, tuple[int, ...], int, int]], data: np.ndarray) -> dict[str, Tensor]:
-        tensors, unclaimed = {}, len(data)
-        for name, shape, kind, offset in entries:
-            if kind not in [known.value for known in GGML_QUANT_SIZES]:
-                raise BadInput(f"tensor {show(name)} has type {kind}, which gguf does not know")
-            values, size = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
-            if min(shape) == 0 or shape[-1] % values:
-                raise BadInput(f"tensor {show(name)} has shape {shape}, must be rows of whole blocks of {values} values")
-            row_bytes = shape[-1] // values * size
-            num_bytes = math.prod(shape[:-1]) * row_bytes
-            if offset + num_bytes > len(data):
-                raise BadInput(f"truncated: tensor {show(name)} needs bytes {offset} to {offset + num_bytes} "
-                               f"of the tensor data, the file has {len(data)}")
-            unclaimed -= num_bytes
-            if name in tensors or unclaimed < 0:
-                raise BadInput(f"tensor {show(name)} shares its name or bytes with another, must have its own")
-            rows = data[offset:offset + num_bytes].reshape(-1, row_bytes)
-            tensors[name] = Tensor(shape, GGMLQuantizationType(kind), rows)
-        return tensors
-
-    def get(self, key: str, kind: type, default: Any = None) -> Any:
-        value = self.metadata.get(key, default)
-        if value is None:
-            raise BadInput(f"{key} is missing")
-        if type(value) is not kind:
-            raise BadInput(f"{key} is {show(value)}, must be of type {kind.__name__}")
-        return value
-
-    def integer(self, key: str, default: int | None = None, low: int = 1, high: int = 2**31 - 1) -> int:
-        value = self.get(key, int, default)
-        if not low <= value <= high:
-            raise BadInput(f"{key} is {value}, must be {low} to {high}")
-        return value
-
-    def real(self, key: str, default: float | None = None) -> float:
-        value = self.get(key, float, default)
-        if not 0 < value < math.inf:
-            raise BadInput(f"{key} is {value}, must be positive and finite")
-        return value
 
 
 def model_attributes(gguf: Gguf, file_name: str) -> dict[str, Any]:
@@ -274,61 +127,6 @@ def write_tensor(target: h5py.Dataset, plan: Plan, tensor: Tensor) -> None:
         if not np.isfinite(values).all():
             raise BadInput(f"tensor {plan.tensor} holds values that are not finite")
         target[begin:begin + step] = values
-
-
-def byte_alphabet() -> dict[str, int]:
-    """The character by which byte-level BPE writes each byte: itself if it prints, else the next one from U+0100."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(0x100 + i): byte for i, byte in enumerate(others)}
-
-
-def pre_tokenizer(name: str) -> pre_tokenizers.PreTokenizer:
-    def byte_level(gpt2_split: bool) -> pre_tokenizers.PreTokenizer:
-        return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=gpt2_split)
-
-    if name == "gpt-2":
-        return byte_level(True)
-    if name == "smollm":
-        return pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), byte_level(True)])
-    if name == "llama-bpe":
-        return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(LLAMA3_SPLIT), "isolated"), byte_level(False)])
-    raise BadInput(f"tokenizer.ggml.pre is {show(name)}, must be 'gpt-2', 'smollm' or 'llama-bpe'")
-
-
-def build_tokenizer(gguf: Gguf, tokens: list[str], types: np.ndarray) -> Tokenizer:
-    vocabulary = {token: index for index, token in enumerate(tokens)}
-    if len(vocabulary) != len(tokens):
-        raise BadInput(f"tokenizer.ggml.tokens has {len(vocabulary)} different tokens of {len(tokens)}, must not repeat")
-    merges = [tuple(merge.split(" ")) for merge in gguf.get("tokenizer.ggml.merges", list)]
-    for left_right in merges:
-        if len(left_right) != 2 or not {*left_right, "".join(left_right)} <= vocabulary.keys():
-            raise BadInput(f"tokenizer.ggml.merges has {show(' '.join(left_right))}, must be two tokens that join to one")
-    pre = gguf.get("tokenizer.ggml.pre", str)
-    tokenizer = Tokenizer(models.BPE(vocabulary, merges, ignore_merges=pre == "llama-bpe"))
-    tokenizer.pre_tokenizer = pre_tokenizer(pre)
-    tokenizer.decoder = decoders.ByteLevel()
-    for index in np.flatnonzero(types != NORMAL_TOKEN):
-        special = types[index] in (UNKNOWN_TOKEN, CONTROL_TOKEN)
-        tokenizer.add_tokens([AddedToken(tokens[index], special=special, normalized=False)])
-    return tokenizer
-
-
-def tokenizer_datasets(gguf: Gguf) -> dict[str, np.ndarray]:
-    kind = gguf.get("tokenizer.ggml.model", str)
-    if kind != "gpt2":
-        raise BadInput(f"tokenizer.ggml.model is {show(kind)}, must be 'gpt2' (byte-level BPE)")
-    tokens, types = gguf.get("tokenizer.ggml.tokens", list), gguf.get("tokenizer.ggml.token_type", np.ndarray)
-    if len(types) != len(tokens):
-        raise BadInput(f"tokenizer.ggml.token_type has {len(types)} entries, must have {len(tokens)}")
-    alphabet = byte_alphabet()
-    spelled = [bytes(alphabet[letter] for letter in token) if types[index] == NORMAL_TOKEN and alphabet.keys() >= {*token}
-               else token.encode() for index, token in enumerate(tokens)]
-    text = build_tokenizer(gguf, tokens, types).to_str().encode()
-    return {"token_offsets": np.cumsum([0, *map(len, spelled)], dtype=np.int64),
-            "token_bytes": np.frombuffer(b"".join(spelled), np.uint8),
-            "is_special": np.isin(types, (UNKNOWN_TOKEN, CONTROL_TOKEN)).astype(np.uint8),
-            "json": np.frombuffer(text, np.uint8)}
 
 
 def show_progress(layer: int, num_layers: int) -> None:

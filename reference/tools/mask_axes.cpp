@@ -16,7 +16,7 @@ Index total(const std::vector<MaskSegment>& segments) {
 }  // namespace
 
 MaskAxes::MaskAxes(const Example& example)
-    : example_(example), passing_doc_pos_(example.kept_by(0, example.rank)) {
+    : example_(example), passing_doc_pos_(example.passing_doc_pos(example.rank)) {
   const RankLayout& layout = example.of(example.rank);
   const auto add = [](std::vector<MaskSegment>& axis, Segment segment, Index count) {
     if (count > 0) axis.push_back({segment, count});

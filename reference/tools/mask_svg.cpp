@@ -1,23 +1,19 @@
 #include "reference/tools/mask_svg.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <filesystem>
-#include <fstream>
 
-#include "reference/core/error.hpp"
 #include "reference/tools/explain_text.hpp"
 #include "reference/tools/mask_axes.hpp"
+#include "reference/tools/svg_writer.hpp"
 
 namespace apb {
 namespace {
 
 // Lengths in pixels.
 constexpr double kCell = 28;
-constexpr double kCellGap = 2;
+constexpr double kGap = 2;  ///< between cells
 constexpr double kSegmentGap = 12;
 constexpr double kMargin = 28;
 constexpr double kLeft = 104;  ///< where the columns start
@@ -26,7 +22,8 @@ constexpr double kLegendLine = 24;
 constexpr double kShapesLength = 560;  ///< of the longer axis, if shapes stand for many pairs
 constexpr double kShortestShape = 72;  ///< room for a segment's name
 constexpr double kLeastWidth = 600;    ///< room for titles and legend
-constexpr Index kMostCells = 64;       ///< rows or keys that are drawn one by one
+
+constexpr Index kMostCells = 64;  ///< rows or keys that are drawn one by one
 
 constexpr std::string_view kUnseenColour = "#eef0f2";
 
@@ -43,18 +40,39 @@ std::string_view colour_of(Segment segment) {
   return "#0072b2";
 }
 
+std::string_view meaning_of(Segment segment) {
+  switch (segment) {
+    case Segment::kAnchor:
+      return "anchor: the query (q) and a copy of the document’s start (a)";
+    case Segment::kPassing:
+      return "passing: keys and values kept by lower ranks (p), one bar per rank";
+    case Segment::kBlock:
+      break;
+  }
+  return "block: the rank’s own tokens";
+}
+
 /// A segment on an axis.
 struct AxisPart {
-  MaskSegment segment;
+  Segment segment = Segment::kBlock;
+  Index count = 0;
   double begin = 0;
-  double length = 0;
+  double length = 0;  ///< with the gap after the last cell
+
+  [[nodiscard]] double end() const { return begin + length; }
+  [[nodiscard]] double middle() const { return begin + (length - kGap) / 2; }
+  [[nodiscard]] double cell_begin(Index cell) const {
+    return begin + static_cast<double>(cell) * kCell;
+  }
+  [[nodiscard]] MaskRange all() const { return {segment, 0, count}; }
+  [[nodiscard]] MaskRange one(Index index) const { return {segment, index, index + 1}; }
 };
 
 /// The picture of one mask.
 class MaskPicture {
  public:
   explicit MaskPicture(const Example& example) : example_(example), axes_(example) {
-    const Index longest = std::max(axes_.num_rows(), axes_.num_keys());
+    const Index longest = std::max({axes_.num_rows(), axes_.num_keys(), Index{1}});
     one_by_one_ = longest <= kMostCells;
     pixels_each_ = one_by_one_ ? kCell : kShapesLength / static_cast<double>(longest);
     rows_ = place(axes_.rows(), kTop);
@@ -63,76 +81,46 @@ class MaskPicture {
 
   [[nodiscard]] std::string draw() {
     add_titles();
-    for (const AxisPart& part : keys_) add_column_heading(part);
-    for (const AxisPart& part : rows_) add_row_heading(part);
-    for (const AxisPart& row_part : rows_) {
-      for (const AxisPart& key_part : keys_) {
+    for (const AxisPart& keys : keys_) add_column_heading(keys);
+    for (const AxisPart& rows : rows_) add_row_heading(rows);
+    for (const AxisPart& rows : rows_) {
+      for (const AxisPart& keys : keys_) {
         if (one_by_one_) {
-          add_cells(row_part, key_part);
+          add_cells(rows, keys);
         } else {
-          add_shape(row_part, key_part);
+          add_shape(rows, keys);
         }
       }
     }
-    add_legend();
-    return framed();
+    const double height = add_legend();
+    const double width = keys_.empty() ? 0 : keys_.back().end() + kMargin;
+    return svg_.framed(std::max(width, kLeastWidth), height, title());
   }
 
  private:
   [[nodiscard]] std::vector<AxisPart> place(const std::vector<MaskSegment>& segments,
-                                            double begin) const {
+                                            double begin) {
     std::vector<AxisPart> parts;
-    for (const MaskSegment& segment : segments) {
-      const double to_scale = static_cast<double>(segment.count) * pixels_each_;
+    for (const auto& [segment, count] : segments) {
+      const double to_scale = static_cast<double>(count) * pixels_each_;
       const double length = one_by_one_ ? to_scale : std::max(to_scale, kShortestShape);
-      parts.push_back({segment, begin, length});
+      drawn_wider_ = drawn_wider_ || length > to_scale;
+      parts.push_back({segment, count, begin, length});
       begin += length + kSegmentGap;
     }
     return parts;
   }
 
-  [[nodiscard]] static double end_of(const std::vector<AxisPart>& parts, double start) {
-    return parts.empty() ? start : parts.back().begin + parts.back().length;
-  }
-
-  template <class... Args>
-  void add(fmt::format_string<Args...> format, Args&&... args) {
-    body_ += fmt::format(format, std::forward<Args>(args)...) + "\n";
-  }
-
-  void add_text(double x, double y, std::string_view style, std::string_view text) {
-    add("<text x='{:.1f}' y='{:.1f}' {}>{}</text>", x, y, style, text);
-  }
-
-  /// Text that runs upwards, centred at (x, y).
-  void add_turned(double x, double y, std::string_view style, std::string_view text) {
-    add("<text transform='translate({:.1f} {:.1f}) rotate(-90)' text-anchor='middle' {}>{}</text>",
-        x, y, style, text);
-  }
-
-  void add_rect(double x, double y, double width, double height, double radius,
-                std::string_view colour) {
-    add(R"(<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" rx="{:.0f}" fill="{}"/>)", x,
-        y, width, height, radius, colour);
-  }
-
-  void add_titles() {
-    const ApbConfig& config = example_.config;
-    add_text(kMargin, 44, "class='title'",
-             fmt::format("What rank {} of {} sees in {}", example_.rank,
-                         with_separators(config.num_ranks), title_of(example_.method)));
-    add_text(kMargin, 68, "class='small'", subtitle());
-    add_text(kMargin, kTop - 12, "class='small'", "rows ↓");
-    add_text(kMargin, kTop - 44, "class='small'", "keys →");
-    if (rows_.empty()) add_text(kMargin, kTop, "", "This rank computes no rows.");
+  [[nodiscard]] std::string title() const {
+    return fmt::format("What rank {} (of ranks 0…{}) sees in {}", example_.rank,
+                       example_.config.num_ranks - 1, title_of(example_.method));
   }
 
   [[nodiscard]] std::string subtitle() const {
     const ApbConfig& config = example_.config;
     std::string text = fmt::format("{} on {}", counted(config.doc_len, "token"),
                                    counted(config.num_ranks, "rank"));
-    const RankLayout& layout = example_.of(example_.rank);
-    if (layout.anchor_rows > 0) {
+    if (example_.of(example_.rank).anchor_rows > 0) {
       text += fmt::format(" · anchor of {} + {}", counted(config.embedded_query_len, "query row"),
                           counted(example_.anchor_tokens(), "token"));
     }
@@ -142,116 +130,115 @@ class MaskPicture {
     return text;
   }
 
+  void add_titles() {
+    svg_.text(kMargin, 44, "class='title'", title());
+    svg_.text(kMargin, 68, "class='small'", subtitle());
+    if (rows_.empty()) {
+      svg_.text(kMargin, kTop - 12, "", "This rank computes no rows.");
+      return;
+    }
+    svg_.text(kMargin, kTop - 44, "class='small'", "keys →");
+    svg_.text(kMargin, kTop - 12, "class='small'", "rows ↓");
+  }
+
   /// Font of a row's or key's own name: long names are set smaller.
   [[nodiscard]] static std::string label_style(std::string_view label, std::string_view anchor) {
     const double size = std::min(12.0, (kCell - 1) / (0.6 * static_cast<double>(label.size())));
     return fmt::format("font-size='{:.1f}' text-anchor='{}'", size, anchor);
   }
 
-  void add_column_heading(const AxisPart& part) {
-    const Segment segment = part.segment.segment;
-    const double middle = part.begin + (part.length - kCellGap) / 2;
-    add_text(middle, kTop - 44, "class='segment' text-anchor='middle'", segment_name(segment));
-    add_rect(part.begin, kTop - 36, part.length - kCellGap, 5, 2, colour_of(segment));
+  /// Keys under each bar of a column heading: those of a rank in the passing block, else all.
+  [[nodiscard]] std::vector<Index> bar_counts(const AxisPart& keys) const {
+    if (keys.segment != Segment::kPassing) return {keys.count};
+    std::vector<Index> counts;
+    for (int rank = 0; rank < example_.rank; ++rank) {
+      if (const Index kept = example_.of(rank).num_kept; kept > 0) counts.push_back(kept);
+    }
+    return counts;
+  }
+
+  void add_column_heading(const AxisPart& keys) {
+    svg_.text(keys.middle(), kTop - 44, "class='heading' text-anchor='middle'",
+              segment_name(keys.segment));
+    double bar_begin = keys.begin;
+    for (const Index count : bar_counts(keys)) {
+      const double length =
+          keys.length * static_cast<double>(count) / static_cast<double>(keys.count);
+      svg_.rect(bar_begin, kTop - 36, std::max(length - kGap, length / 2), 5, 2,
+                colour_of(keys.segment));
+      bar_begin += length;
+    }
     if (!one_by_one_) {
-      add_text(middle, kTop - 12, "text-anchor='middle'", short_number(part.segment.count));
+      svg_.text(keys.middle(), kTop - 12, "text-anchor='middle'", short_number(keys.count));
       return;
     }
-    for (Index i = 0; i < part.segment.count; ++i) {
-      const std::string label = axes_.label(segment, i);
-      add_text(part.begin + (static_cast<double>(i) + 0.5) * kCell - kCellGap / 2, kTop - 12,
-               label_style(label, "middle"), label);
+    for (Index key = 0; key < keys.count; ++key) {
+      const std::string label = axes_.label(keys.segment, key);
+      svg_.text(keys.cell_begin(key) + (kCell - kGap) / 2, kTop - 12, label_style(label, "middle"),
+                label);
     }
   }
 
-  void add_row_heading(const AxisPart& part) {
-    const Segment segment = part.segment.segment;
-    const double middle = part.begin + (part.length - kCellGap) / 2;
-    add_turned(kLeft - 56, middle, "class='segment'", segment_name(segment));
-    add_rect(kLeft - 48, part.begin, 5, part.length - kCellGap, 2, colour_of(segment));
+  void add_row_heading(const AxisPart& rows) {
+    svg_.turned_text(kLeft - 56, rows.middle(), "class='heading'", segment_name(rows.segment));
+    svg_.rect(kLeft - 48, rows.begin, 5, rows.length - kGap, 2, colour_of(rows.segment));
     if (!one_by_one_) {
-      add_turned(kLeft - 14, middle, "", short_number(part.segment.count));
+      svg_.turned_text(kLeft - 14, rows.middle(), "", short_number(rows.count));
       return;
     }
-    for (Index i = 0; i < part.segment.count; ++i) {
-      const std::string label = axes_.label(segment, i);
-      add_text(kLeft - 10, part.begin + (static_cast<double>(i) + 0.5) * kCell + 3,
-               label_style(label, "end"), label);
+    for (Index row = 0; row < rows.count; ++row) {
+      const std::string label = axes_.label(rows.segment, row);
+      svg_.text(kLeft - 10, rows.cell_begin(row) + kCell / 2 + 3, label_style(label, "end"), label);
     }
   }
 
   void add_cells(const AxisPart& rows, const AxisPart& keys) {
-    for (Index row = 0; row < rows.segment.count; ++row) {
-      for (Index key = 0; key < keys.segment.count; ++key) {
-        const bool visible = seen({rows.segment.segment, row, row + 1},
-                                  {keys.segment.segment, key, key + 1}) == Seen::kAll;
-        add_rect(keys.begin + static_cast<double>(key) * kCell,
-                 rows.begin + static_cast<double>(row) * kCell, kCell - kCellGap, kCell - kCellGap,
-                 4, visible ? colour_of(keys.segment.segment) : kUnseenColour);
+    for (Index row = 0; row < rows.count; ++row) {
+      for (Index key = 0; key < keys.count; ++key) {
+        const bool visible = seen(rows.one(row), keys.one(key)) == Seen::kAll;
+        svg_.rect(keys.cell_begin(key), rows.cell_begin(row), kCell - kGap, kCell - kGap, 4,
+                  visible ? colour_of(keys.segment) : kUnseenColour);
       }
     }
   }
 
   /// All pairs of two segments: seen, not seen, or seen below the diagonal.
   void add_shape(const AxisPart& rows, const AxisPart& keys) {
-    const Seen all = seen({rows.segment.segment, 0, rows.segment.count},
-                          {keys.segment.segment, 0, keys.segment.count});
-    const std::string_view colour = colour_of(keys.segment.segment);
-    add_rect(keys.begin, rows.begin, keys.length, rows.length, 0,
-             all == Seen::kAll ? colour : kUnseenColour);
-    if (all != Seen::kSome) return;
-    add(R"(<polygon points="{0:.1f},{1:.1f} {0:.1f},{2:.1f} {3:.1f},{2:.1f}" fill="{4}"/>)",
-        keys.begin, rows.begin, rows.begin + rows.length, keys.begin + keys.length, colour);
-  }
-
-  void add_legend_line(std::string_view colour, std::string_view text) {
-    add_rect(kLeft, legend_end_, 14, 14, 3, colour);
-    add_text(kLeft + 24, legend_end_ + 12, "class='small'", text);
-    legend_end_ += kLegendLine;
-  }
-
-  void add_legend() {
-    legend_end_ = end_of(rows_, kTop) + 24;
-    for (const AxisPart& keys : keys_) {
-      switch (keys.segment.segment) {
-        case Segment::kAnchor:
-          add_legend_line(colour_of(Segment::kAnchor),
-                          "anchor: the query (q) and a copy of the document’s start (a)");
-          break;
-        case Segment::kPassing:
-          add_legend_line(colour_of(Segment::kPassing),
-                          "passing: keys and values that lower ranks kept (p)");
-          break;
-        case Segment::kBlock:
-          add_legend_line(colour_of(Segment::kBlock), "block: the rank’s own tokens");
-          break;
-      }
+    const Seen all = seen(rows.all(), keys.all());
+    const std::string_view colour = colour_of(keys.segment);
+    svg_.rect(keys.begin, rows.begin, keys.length - kGap, rows.length - kGap, 0,
+              all == Seen::kAll ? colour : kUnseenColour);
+    if (all == Seen::kSome) {
+      svg_.lower_triangle(keys.begin, rows.begin, keys.length - kGap, rows.length - kGap, colour);
     }
-    add_legend_line(kUnseenColour, "not seen");
   }
 
-  /// The whole file around the body.
-  [[nodiscard]] std::string framed() const {
-    const double width = std::max(end_of(keys_, kLeft) + kMargin, kLeastWidth);
-    const double height = legend_end_ + 12;
-    return fmt::format(
-        R"(<svg xmlns="http://www.w3.org/2000/svg" width="{0:.0f}" height="{1:.0f}" viewBox="0 0 {0:.0f} {1:.0f}" role="img" font-family="Helvetica, Arial, sans-serif" font-size="13" fill="#24292f">
-<title>Rows [anchor, block] by keys [anchor, passing, block] of rank {2}</title>
-<style>.title {{ font-size: 20px; font-weight: bold }} .segment {{ font-size: 14px; font-weight: bold }} .small {{ font-size: 13px; fill: #57606a }}</style>
-<rect x="0.5" y="0.5" width="{3:.0f}" height="{4:.0f}" rx="10" fill="#ffffff" stroke="#d0d7de"/>
-{5}</svg>
-)",
-        width, height, example_.rank, width - 1, height - 1, body_);
+  /// \returns where it ends
+  double add_legend() {
+    double y = (rows_.empty() ? kTop : rows_.back().end()) + 24;
+    const auto add_line = [&](std::string_view colour, std::string_view text) {
+      svg_.rect(kLeft, y, 14, 14, 3, colour);
+      svg_.text(kLeft + 24, y + 12, "class='small'", text);
+      y += kLegendLine;
+    };
+    for (const AxisPart& keys : keys_) add_line(colour_of(keys.segment), meaning_of(keys.segment));
+    add_line(kUnseenColour, "not seen");
+    if (drawn_wider_) {
+      svg_.text(kLeft + 24, y + 12, "class='small'",
+                "Short segments are drawn wider than to scale.");
+      y += kLegendLine;
+    }
+    return y + 12;
   }
 
   const Example& example_;
   MaskAxes axes_;
   bool one_by_one_ = true;
   double pixels_each_ = kCell;
+  bool drawn_wider_ = false;
   std::vector<AxisPart> rows_;
   std::vector<AxisPart> keys_;
-  double legend_end_ = 0;
-  std::string body_;
+  SvgWriter svg_;
 };
 
 }  // namespace

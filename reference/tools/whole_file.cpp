@@ -11,7 +11,8 @@
 namespace apb {
 
 void write_whole_file(const std::string& path, const std::string& text) {
-  const auto kind = std::filesystem::symlink_status(path).type();
+  std::error_code error;
+  const auto kind = std::filesystem::symlink_status(path, error).type();
   if (kind != std::filesystem::file_type::not_found &&
       kind != std::filesystem::file_type::regular) {
     throw BadInput(path + ": must be a new file or a regular one");
@@ -21,7 +22,6 @@ void write_whole_file(const std::string& path, const std::string& text) {
   if (!file) throw BadInput(path + ": cannot be created (folder missing or not writable)");
   file << text;
   file.close();
-  std::error_code error;
   if (file) std::filesystem::rename(temporary, path, error);
   if (!file || error) {
     std::filesystem::remove(temporary, error);

@@ -1,0 +1,234 @@
+// The reference over MPI equals the reference in one process, bit for bit.
+//
+// Run as `mpiexec -n N mpi_equals_local`. Every process runs the same work twice: all N ranks as
+// threads of its own, and its own rank over MPI, with 1 and with 2 OpenMP threads. What its own
+// rank got must have the same bits. All processes exit alike: 0 if nothing differs anywhere,
+// else 1.
+
+#include <fmt/format.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <string>
+
+#include "reference/comm/mpi_communicator.hpp"
+#include "reference/model/decode.hpp"
+#include "tests/comm/exercise.hpp"
+#include "tests/compare.hpp"
+#include "tests/model/model_system.hpp"
+
+namespace apb {
+namespace {
+
+constexpr int kExerciseRounds = 40;
+constexpr int kMaxLinesPrinted = 10;
+
+/// Counts comparisons and names the first that fail.
+class Tally {
+ public:
+  explicit Tally(int rank) : rank_(rank) {}
+
+  void expect(bool same, const std::string& what) {
+    ++comparisons_;
+    if (same) return;
+    ++differences_;
+    if (differences_ <= kMaxLinesPrinted) fmt::print(stderr, "rank {}: {} differs\n", rank_, what);
+  }
+
+  /// Sums over all ranks: {comparisons, differences}. Collective.
+  [[nodiscard]] std::array<std::int64_t, 2> total(Communicator& world) const {
+    const std::vector<std::int64_t> mine{comparisons_, differences_};
+    const std::vector<std::size_t> counts(static_cast<std::size_t>(world.num_ranks()), 2);
+    std::array<std::int64_t, 2> sums{};
+    const auto all = world.all_gather<std::int64_t>(mine, counts);
+    for (std::size_t i = 0; i < all.size(); ++i) sums[i % 2] += all[i];
+    return sums;
+  }
+
+ private:
+  int rank_;
+  std::int64_t comparisons_ = 0;
+  std::int64_t differences_ = 0;
+};
+
+struct ExerciseOutcome {
+  std::vector<Received> rounds;
+  std::int64_t bytes_received = 0;
+  std::int64_t bytes_sent = 0;
+};
+
+ExerciseOutcome run_exercise(Communicator& communicator) {
+  ExerciseOutcome outcome;
+  for (int round = 0; round < kExerciseRounds; ++round) {
+    outcome.rounds.push_back(exercise(round, communicator));
+  }
+  outcome.bytes_received = communicator.bytes_received();
+  outcome.bytes_sent = communicator.bytes_sent();
+  return outcome;
+}
+
+void compare_exercise(Communicator& world, Tally& tally) {
+  const auto local = on_local_ranks(world.num_ranks(), run_exercise);
+  const ExerciseOutcome& own = local[static_cast<std::size_t>(world.rank())];
+  const std::int64_t received_before = world.bytes_received();
+  const std::int64_t sent_before = world.bytes_sent();
+  const ExerciseOutcome mpi = run_exercise(world);
+  for (std::size_t round = 0; round < own.rounds.size(); ++round) {
+    const auto at = [&](const char* call) { return fmt::format("{} of round {}", call, round); };
+    const Received& a = mpi.rounds[round];
+    const Received& b = own.rounds[round];
+    tally.expect(a.gathered == b.gathered, at("all_gather"));
+    tally.expect(a.exchanged == b.exchanged, at("all_to_all"));
+    tally.expect(a.from_below == b.from_below, at("send_recv around the ring"));
+    tally.expect(a.from_last == b.from_last, at("send_recv to rank 0"));
+    tally.expect(a.broadcasted == b.broadcasted, at("broadcast"));
+  }
+  tally.expect(mpi.bytes_received - received_before == own.bytes_received, "bytes received");
+  tally.expect(mpi.bytes_sent - sent_before == own.bytes_sent, "bytes sent");
+}
+
+/// Everything that one rank computes for one document.
+template <class Scalar>
+struct Outcome {
+  PrefillResult<Scalar> prefilled;
+  std::vector<double> nll;
+  Matrix<double> forced;
+  std::vector<int> answer;
+  KvCache<Scalar> cache_after_decode;
+};
+
+template <class Scalar>
+Outcome<Scalar> run_case(const ModelCase& work, const LlamaWeights<Scalar>& weights,
+                         Communicator& communicator) {
+  const BlockLayout layout = make_block_layout(work.config);
+  const Index doc_len = work.config.doc_len;
+  Outcome<Scalar> outcome;
+  outcome.prefilled = prefill_rank(work, weights, communicator);
+  std::vector<Index> positions;
+  for (Index doc_pos = 1; doc_pos < doc_len; doc_pos += 3) positions.push_back(doc_pos);
+  outcome.nll = document_nll(weights, {work.config, layout, communicator}, outcome.prefilled.hidden,
+                             work.document, positions);
+  outcome.cache_after_decode = outcome.prefilled.cache;
+  KvCache<Scalar>& cache = outcome.cache_after_decode;
+  outcome.forced = teacher_forced(weights, cache, {1, 2, 3}, {4, 5}, doc_len, communicator);
+  outcome.answer = greedy_decode(weights, cache, {1, 2, 3}, doc_len, 4, communicator);
+  return outcome;
+}
+
+template <class Scalar>
+void compare_caches(const KvCache<Scalar>& a, const KvCache<Scalar>& b, const std::string& name,
+                    Tally& tally) {
+  for (std::size_t layer = 0; layer < b.layers.size(); ++layer) {
+    tally.expect(bit_equal(a.layers[layer].key, b.layers[layer].key), name + "key cache");
+    tally.expect(bit_equal(a.layers[layer].value, b.layers[layer].value), name + "value cache");
+  }
+}
+
+template <class Scalar>
+void compare_outcomes(const Outcome<Scalar>& a, const Outcome<Scalar>& b, const std::string& name,
+                      Tally& tally) {
+  tally.expect(bit_equal(a.prefilled.hidden, b.prefilled.hidden), name + "hidden");
+  tally.expect(a.prefilled.counters == b.prefilled.counters, name + "counters");
+  compare_caches(a.prefilled.cache, b.prefilled.cache, name + "prefilled ", tally);
+  for (std::size_t layer = 0; layer < b.prefilled.selections.size(); ++layer) {
+    const Selection<Scalar>& selected = a.prefilled.selections[layer];
+    const Selection<Scalar>& expected = b.prefilled.selections[layer];
+    tally.expect(bit_equal(selected.importance, expected.importance), name + "importance");
+    tally.expect(selected.kept_positions == expected.kept_positions, name + "kept positions");
+  }
+  tally.expect(bit_equal(a.nll, b.nll), name + "document_nll");
+  tally.expect(bit_equal(a.forced, b.forced), name + "teacher_forced");
+  tally.expect(a.answer == b.answer, name + "greedy_decode");
+  compare_caches(a.cache_after_decode, b.cache_after_decode, name + "decoded ", tally);
+}
+
+/// Lengths that ranks do not divide; equal, uneven and empty blocks; both conventions.
+std::vector<ApbConfig> layouts(int num_ranks) {
+  RandomTensors random(1);
+  std::vector<Index> last_only(static_cast<std::size_t>(num_ranks));
+  last_only.back() = 37;
+  std::vector<ApbConfig> all(5);
+  for (ApbConfig& config : all) {
+    config.doc_len = 37;
+    config.num_ranks = num_ranks;
+    config.embedded_query_len = 3;
+    config.seed = 5;
+  }
+  all[0].doc_len = 0;
+  all[1].doc_len = 1;
+  all[3].block_lens = random.split(37, num_ranks);
+  all[4].block_lens = last_only;
+  for (ApbConfig& config : all) {
+    config.anchor_len = std::min<Index>(config.resolved_block_lens().front(), 5);
+  }
+  if (all[2].anchor_len >= 4) {
+    all[2].anchor_convention = AnchorConvention::kOfficial;
+    all[2].query_insert_at = 1;
+  }
+  return all;
+}
+
+struct MethodChoice {
+  Method method;
+  Compressor compressor;
+};
+
+constexpr std::array kChoices{MethodChoice{Method::kFull, Compressor::kNone},
+                              MethodChoice{Method::kStar, Compressor::kNone},
+                              MethodChoice{Method::kApb, Compressor::kNone},
+                              MethodChoice{Method::kApb, Compressor::kQueryAware},
+                              MethodChoice{Method::kApb, Compressor::kRandom},
+                              MethodChoice{Method::kApb, Compressor::kRecent}};
+
+template <class Scalar>
+void compare_models(Communicator& world, Tally& tally) {
+  const auto weights = toy_weights<Scalar>(2);
+  for (ApbConfig config : layouts(world.num_ranks())) {
+    for (const auto [method, compressor] : kChoices) {
+      config.compressor = compressor;
+      config.num_kept = compressor == Compressor::kNone ? 0 : 4;
+      const ModelCase work = make_model_case(method, config, weights, 3);
+      const auto local = on_local_ranks(world.num_ranks(), [&](Communicator& communicator) {
+        return run_case(work, weights, communicator);
+      });
+      for (const int threads : {1, 2}) {
+        omp_set_num_threads(threads);
+        const std::string name = fmt::format(
+            "{} {} {} of {} tokens in [{}], {} threads: ", sizeof(Scalar) == 4 ? "float" : "double",
+            to_string(method), to_string(compressor), config.doc_len,
+            fmt::join(config.resolved_block_lens(), ", "), threads);
+        compare_outcomes(run_case(work, weights, world),
+                         local[static_cast<std::size_t>(world.rank())], name, tally);
+      }
+    }
+  }
+}
+
+/// \returns the exit status, the same on all ranks
+int compare_all(Communicator& world) {
+  Tally tally(world.rank());
+  compare_exercise(world, tally);
+  compare_models<float>(world, tally);
+  compare_models<double>(world, tally);
+  const auto [comparisons, differences] = tally.total(world);
+  if (world.rank() == 0) {
+    fmt::print("mpi_equals_local: {} ranks, {} comparisons, {} differences\n", world.num_ranks(),
+               comparisons, differences);
+  }
+  return comparisons > 0 && differences == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace apb
+
+int main() {
+  apb::MpiSession session;
+  try {
+    return apb::compare_all(session.world());
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "rank {}: {}\n", session.world().rank(), error.what());
+    session.abort(3);
+  }
+}
