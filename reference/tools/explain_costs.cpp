@@ -32,6 +32,7 @@ std::vector<MethodWork> compared_methods(const Example& example, Index element_b
   std::vector<Method> methods{Method::kFull, Method::kStar};
   if (example.method == Method::kApb) methods.push_back(example.method);
   std::vector<MethodWork> compared;
+  compared.reserve(methods.size());
   for (const Method method : methods) {
     compared.push_back({method, layer_work(method_config(method, example.given), element_bytes)});
   }

@@ -6,6 +6,10 @@
 namespace apb {
 namespace {
 
+/// Ranks that are drawn if that is all, and at each end if it is not.
+constexpr int kMostRanks = 8;
+constexpr int kEndRanks = 3;
+
 /// Scores of one rank's block for KV head 0 of layer 0, [block_rows, 1]. Only `recent` needs no
 /// model; for all others a hash stands in.
 Matrix<double> seeded_scores(const ApbConfig& config, const RankLayout& rank) {
@@ -59,11 +63,9 @@ Index Example::anchor_tokens() const {
 }
 
 std::vector<int> Example::shown_ranks() const {
-  constexpr int kMostRanks = 8;
-  constexpr int kEnds = 3;
   std::vector<int> shown;
   for (int each = 0; each < config.num_ranks; ++each) {
-    const bool at_an_end = each < kEnds || each >= config.num_ranks - kEnds;
+    const bool at_an_end = each < kEndRanks || each >= config.num_ranks - kEndRanks;
     if (config.num_ranks <= kMostRanks || at_an_end || each == rank) shown.push_back(each);
   }
   return shown;

@@ -6,6 +6,14 @@
 #include <array>
 
 namespace apb {
+namespace {
+
+/// ANSI colours of Tint's values in order; yellow, magenta, cyan stay apart for the colour-blind.
+constexpr std::array<std::string_view, 5> kColourCodes{"33", "35", "36", "1", "2"};
+
+constexpr Index kMillion = 1'000'000;
+
+}  // namespace
 
 Tint tint_of(Segment segment) {
   switch (segment) {
@@ -20,11 +28,8 @@ Tint tint_of(Segment segment) {
 }
 
 std::string Ink::operator()(Tint tint, std::string_view text) const {
-  // ANSI colours of Tint's values in order; yellow, magenta and cyan stay apart for the
-  // colour-blind.
-  constexpr std::array<std::string_view, 5> kCodes{"33", "35", "36", "1", "2"};
   if (!coloured_ || text.empty()) return std::string(text);
-  return fmt::format("\033[{}m{}\033[0m", kCodes.at(static_cast<std::size_t>(tint)), text);
+  return fmt::format("\033[{}m{}\033[0m", kColourCodes.at(static_cast<std::size_t>(tint)), text);
 }
 
 std::string with_separators(Index number) {
@@ -38,7 +43,6 @@ std::string with_separators(Index number) {
 }
 
 std::string short_number(Index number) {
-  constexpr Index kMillion = 1'000'000;
   if (number < kMillion) return with_separators(number);
   double scaled = static_cast<double>(number) / 1e6;
   std::string_view prefixes = "MGTPE";

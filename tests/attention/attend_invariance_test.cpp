@@ -2,11 +2,12 @@
 
 #include <omp.h>
 
-#include <limits>
+#include <algorithm>
 
 #include "tests/attention/attention_case.hpp"
 #include "tests/catch.hpp"
 #include "tests/compare.hpp"
+#include "tests/moved_tensor.hpp"
 
 namespace apb {
 namespace {
@@ -30,30 +31,6 @@ std::vector<AttentionCase<Scalar>> cases() {
   }
   return all;
 }
-
-/// A copy of a tensor that starts `shift` elements later in memory and whose rows lie `gap`
-/// elements apart, with NaN in between.
-template <class Scalar>
-class MovedTensor {
- public:
-  MovedTensor(const HeadsTensor<Scalar>& tensor, Index shift, Index gap) {
-    const Index row_size = tensor.heads() * tensor.head_dim();
-    const Index stride = row_size + gap;
-    const Index size = shift + tensor.rows() * stride;
-    buffer_.assign(static_cast<std::size_t>(size), std::numeric_limits<Scalar>::quiet_NaN());
-    for (Index row = 0; row < tensor.rows(); ++row) {
-      std::copy_n(tensor.values().begin() + row * row_size, row_size,
-                  buffer_.begin() + shift + row * stride);
-    }
-    view_ = {buffer_.data() + shift, tensor.rows(), tensor.heads(), tensor.head_dim(), stride};
-  }
-
-  [[nodiscard]] HeadsView<const Scalar> view() const { return view_; }
-
- private:
-  std::vector<Scalar> buffer_;
-  HeadsView<const Scalar> view_;
-};
 
 template <class Scalar>
 AttentionPartial<Scalar> attend_moved(const AttentionCase<Scalar>& work, Index shift, Index gap) {
@@ -83,6 +60,23 @@ TEMPLATE_TEST_CASE("one thread or several: the same bits", "[attention]", float,
     }
   }
   omp_set_num_threads(threads_before);
+}
+
+TEMPLATE_TEST_CASE("the same call again: the same bits", "[attention]", float, double) {
+  RandomTensors random(32);
+  for (const Index rows : {1, 2, 5}) {
+    for (const Index head_dim : {4, 8, 13}) {
+      for (const Index keys : {1, 2, 3, 7, 11}) {
+        const AttentionCase<TestType> work(random, rows, {3, 3, head_dim}, {{keys, kAll}});
+        CAPTURE(rows, head_dim, keys);
+        // Results that are kept make the next one lie elsewhere in memory.
+        std::vector<AttentionPartial<TestType>> results(8);
+        for (auto& result : results) result = work.attend_all();
+        const auto same = [&](const auto& result) { return bit_equal(result, results.front()); };
+        CHECK(std::all_of(results.begin(), results.end(), same));
+      }
+    }
+  }
 }
 
 TEMPLATE_TEST_CASE("anywhere in memory: the same bits", "[attention]", float, double) {

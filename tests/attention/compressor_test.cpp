@@ -10,6 +10,7 @@
 #include "tests/catch.hpp"
 #include "tests/compare.hpp"
 #include "tests/local_ranks.hpp"
+#include "tests/moved_tensor.hpp"
 #include "tests/random_tensors.hpp"
 
 namespace apb {
@@ -83,6 +84,25 @@ TEMPLATE_TEST_CASE("query_aware: the mean over query rows and heads of the group
         const double terms = static_cast<double>(query_rows * group + 16);
         CHECK(compare(scores, naive_query_aware(query, key)) <= 16 * terms * kEps);
         CHECK(counters == Counters{.compressor_flop = 2 * block_rows * 2 * 16});
+      }
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("query_aware: anywhere in memory the same bits", "[compressor]", float, double) {
+  RandomTensors random(62);
+  for (const Index block_rows : {1, 2, 7, 50}) {
+    for (const Index head_dim : {1, 3, 8, 16}) {
+      const auto query = random.heads<TestType>(3, 4, head_dim);
+      const auto key = random.heads<TestType>(block_rows, 2, head_dim);
+      Counters counters;
+      const auto scores = query_aware_scores<TestType>(query.view(), key.view(), counters);
+      for (const Index shift : {1, 2, 3, 5}) {
+        CAPTURE(block_rows, head_dim, shift);
+        const MovedTensor<TestType> moved_query(query, shift, 0);
+        const MovedTensor<TestType> moved_key(key, shift, shift);
+        CHECK(bit_equal(
+            query_aware_scores<TestType>(moved_query.view(), moved_key.view(), counters), scores));
       }
     }
   }

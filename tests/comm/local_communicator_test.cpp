@@ -9,6 +9,7 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "reference/comm/ranks.hpp"
 #include "tests/catch.hpp"
 #include "tests/comm/exercise.hpp"
 #include "tests/local_ranks.hpp"
@@ -142,6 +143,36 @@ TEST_CASE("calls that cannot be are refused", "[comm]") {
                     c.broadcast<std::int64_t>(0, data);
                   }),
                   std::logic_error);
+}
+
+TEST_CASE("run_ranks in this process: rank 0's status, or what a rank threw", "[comm]") {
+  const auto exit_code = [](ExitStatus status) { return static_cast<int>(status); };
+  std::atomic<int> calls = 0;
+  const auto only_rank_0_fails_a_check = [&](const RankEnvironment& environment) {
+    ++calls;
+    const bool first = environment.communicator.rank() == 0;
+    return first ? ExitStatus::kCheckFailed : ExitStatus::kRight;
+  };
+  CHECK(run_ranks(Transport::kLocal, 3, exit_code, only_rank_0_fails_a_check) ==
+        ExitStatus::kCheckFailed);
+  CHECK(calls == 3);
+  const auto rank_1_throws = [](const RankEnvironment& environment) {
+    if (environment.communicator.rank() == 1) throw BadInput("rank 1 says no");
+    (void)exercise(0, environment.communicator);
+    return ExitStatus::kRight;
+  };
+  CHECK_THROWS_AS(run_ranks(Transport::kLocal, 3, exit_code, rank_1_throws), BadInput);
+}
+
+TEST_CASE("threads of a rank: cores shared among the ranks that compute, at least one", "[comm]") {
+  run_local_ranks(1, 1, [](Communicator& communicator) {
+    const RankEnvironment environment{communicator, 4, 16};
+    CHECK(environment.threads(4) == 4);
+    CHECK(environment.threads(1) == 16);
+    CHECK(environment.threads(0) == 16);
+    CHECK(environment.threads(64) == 4);  // only 4 of them are on this machine
+    CHECK(RankEnvironment{communicator, 32, 2}.threads(32) == 1);
+  });
 }
 
 TEST_CASE("stress: 8 ranks, 200 rounds, several runs in a row", "[comm]") {

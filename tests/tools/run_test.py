@@ -15,15 +15,13 @@ import pty
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Optional
 
-from tool_testing import MPI_ENVIRONMENT, Checks, Result, arguments, environment, folder_listing, program, python_with, run
-from tool_testing import temporary_folder
+from tool_testing import Checks, arguments, environment, folder_listing, program, python_with, run, temporary_folder
 
 # The toy model's shape (apb --toy), for the closed forms.
-LAYERS, HIDDEN, FFN, Q_HEADS, KV_HEADS, HEAD_DIM, VOCABULARY, CONTEXT_LEN = 4, 96, 256, 6, 2, 16, 256, 8192
+LAYERS, HIDDEN, FFN, Q_HEADS, KV_HEADS, HEAD_DIM, CONTEXT_LEN = 4, 96, 256, 6, 2, 16, 8192
 METHODS = ("full", "star", "apb")
 COMPRESSORS = ("query_aware", "random", "recent", "none")
 TEXT_LENS = (0, 1, 2, 37, 400)
