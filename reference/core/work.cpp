@@ -18,8 +18,9 @@ Index checked_product(const ApbConfig& config, std::initializer_list<Index> fact
   Index product = 1;
   for (const Index factor : factors) {
     if (__builtin_mul_overflow(product, factor, &product) || product >= kMaxCount) {
-      throw BadInput("config", "doc_len", config.doc_len,
-                     "shorter: with these heads and sizes a layer's work overflows 62 bits");
+      throw BadInput("config", "doc_len + embedded_query_len",
+                     config.doc_len + config.embedded_query_len,
+                     "less: with these heads and sizes a layer's work does not fit 62 bits");
     }
   }
   return product;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "reference/core/work.hpp"
 #include "reference/tools/explain_drawing.hpp"
@@ -50,13 +51,14 @@ std::string table_line(std::string_view name, const std::vector<MethodWork>& met
   return line + "\n";
 }
 
-/// "15,360 = 44.1 % of Full".
+/// "15,360 = 44.1 % of Full", or "38,400 = 12 × Full".
 std::string busiest_text(const MethodWork& work, const MethodWork& full) {
   std::string text = short_number(work.busiest_flop());
   if (full.busiest_flop() == 0) return text;
-  const double percent =
-      100.0 * static_cast<double>(work.busiest_flop()) / static_cast<double>(full.busiest_flop());
-  return text + fmt::format(" = {:.{}f} % of Full", percent, percent < 1.0 ? 3 : 1);
+  const double ratio =
+      static_cast<double>(work.busiest_flop()) / static_cast<double>(full.busiest_flop());
+  if (ratio >= 10) return text + fmt::format(" = {} × Full", short_number(std::llround(ratio)));
+  return text + fmt::format(" = {:.{}f} % of Full", 100 * ratio, ratio < 0.01 ? 3 : 1);
 }
 
 }  // namespace

@@ -9,6 +9,8 @@
 namespace apb {
 namespace {
 
+constexpr std::string_view kAnchorTitle = "anchor from position";
+
 std::string_view about(Method method) {
   switch (method) {
     case Method::kFull:
@@ -57,28 +59,27 @@ std::string row_cells(const Example& example, const Ink& ink, int rank, int cell
   return names + "\n" + positions + "\n";
 }
 
-/// The anchor's runs with their positions, e.g. "q0…1 at 0…1, a0…5 at 2…7".
+/// The anchor's runs with their first positions, e.g. "q0…1 from 0, a0…5 from 2".
 std::string anchor_text(const RankLayout& layout) {
   std::string text;
   for (const RowRun& run : layout.runs) {
     if (run.segment != Segment::kAnchor) continue;
     const char mark = run.source == RowSource::kQuery ? 'q' : 'a';
-    text +=
-        fmt::format("{}{}{} at {}", text.empty() ? "" : ", ", mark,
-                    index_range(run.first, run.count), index_range(run.first_position, run.count));
+    text += fmt::format("{}{}{} from {}", text.empty() ? "" : ", ", mark,
+                        index_range(run.first, run.count), with_separators(run.first_position));
   }
   return text.empty() ? "–" : text;
 }
 
 /// One line a rank: too many rows to draw.
 std::string row_runs(const Example& example, const Ink& ink) {
-  int anchor_columns = text_columns("anchor at positions");
+  int anchor_columns = text_columns(kAnchorTitle);
   for (const int rank : example.shown_ranks()) {
     anchor_columns = std::max(anchor_columns, text_columns(anchor_text(example.of(rank))));
   }
   const std::string bar = ink(Tint::kFaint, "  │ ");
   std::string text = pad_after("", kNameColumns) + pad_before("rows", 9) + bar +
-                     pad_after("anchor at positions", anchor_columns) + bar + "block\n";
+                     pad_after(kAnchorTitle, anchor_columns) + bar + "block\n";
   text += for_shown_ranks(example, [&](int rank) {
     const RankLayout& layout = example.of(rank);
     return pad_after(rank_name(rank), kNameColumns) +

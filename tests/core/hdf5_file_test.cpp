@@ -2,8 +2,6 @@
 
 #include "reference/core/hdf5_file.hpp"
 
-#include <unistd.h>
-
 #include <array>
 #include <filesystem>
 #include <fstream>
@@ -13,33 +11,12 @@
 #include "reference/core/error.hpp"
 #include "tests/catch.hpp"
 #include "tests/compare.hpp"
+#include "tests/temporary_folder.hpp"
 
 namespace apb {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// An empty folder that disappears with this object.
-class TemporaryFolder {
- public:
-  TemporaryFolder()
-      : path_(fs::temp_directory_path() / ("apb-hdf5-test-" + std::to_string(getpid()))) {
-    fs::create_directory(path_);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  TemporaryFolder(TemporaryFolder&&) = delete;
-  TemporaryFolder& operator=(TemporaryFolder&&) = delete;
-  ~TemporaryFolder() { fs::remove_all(path_); }
-
-  [[nodiscard]] std::string file(const std::string& name) const { return (path_ / name).string(); }
-  [[nodiscard]] auto num_files() const {
-    return std::distance(fs::directory_iterator(path_), fs::directory_iterator());
-  }
-
- private:
-  fs::path path_;
-};
 
 using Shape = std::vector<Index>;
 

@@ -189,6 +189,21 @@ def columns(line, titles):
     return [line[begin + 2 : end] for begin, end in zip(bars, bars[1:])]
 
 
+def runs(labels):
+    """[(mark, range as it is written, place of its first label)] of consecutive labels of one mark."""
+    result = []
+    for place, label in enumerate(labels):
+        mark, number = label[0], int(label[1:])
+        if result and result[-1][0] == mark and result[-1][2] == number - 1:
+            result[-1][2] = number
+        else:
+            result.append([mark, number, number, place])
+    return [
+        (mark, f"{begin:,}" if begin == last else f"{begin:,}…{last:,}", f"{place:,}")
+        for mark, begin, last, place in result
+    ]
+
+
 SETTINGS = [
     Setting(),
     Setting(seed=7, pool=1),
@@ -210,6 +225,8 @@ SETTINGS = [
     Setting(anchor=0, query=0),
     Setting(anchor=0),
     Setting(keep=0),
+    Setting(tokens=5, ranks=2, anchor=3, query=1000, rank=1),
+    Setting(tokens=1, ranks=9, anchor=1, query=100_000, rank=8),
     Setting(keep=100),
     Setting(compressor="none", keep=0),
     Setting(compressor="query_aware", q_heads=4, kv_heads=2),
@@ -338,10 +355,12 @@ class Explain(unittest.TestCase):
             begin, end = setting.blocks()[int(match[1])]
             anchor = setting.anchor_labels(int(match[1]))
             names = line[match.end() :].replace("│", " ").split()
-            if "at positions" in " ".join(lines):  # one line a rank: number of rows, runs
+            if "from position" in " ".join(lines):  # one line a rank: number of rows, runs
                 self.assertEqual(names[0], f"{len(anchor) + end - begin:,}")
                 block = "none" if begin == end else f"{begin:,}…{end - 1:,}"
                 self.assertEqual(names[-1], block if end - begin != 1 else f"{begin:,}")
+                expected = ", ".join(f"{mark}{length} from {first}" for mark, length, first in runs(anchor))
+                self.assertIn(f"│ {expected or '–'} ", line)
                 continue
             if not anchor and begin == end:
                 self.assertEqual(names, ["nothing"])
@@ -477,8 +496,9 @@ class Explain(unittest.TestCase):
         for method, cell in zip(methods, columns(lines[lines.index(ranks[-1]) + 1].ljust(101), titles)):
             expected = short(busiest[method])
             if busiest["full"] > 0:
-                percent = 100.0 * busiest[method] / busiest["full"]
-                expected += f" = {percent:.{3 if percent < 1 else 1}f} % of Full"
+                ratio = busiest[method] / busiest["full"]
+                share = f"{100 * ratio:.{3 if ratio < 0.01 else 1}f} % of"
+                expected += f" = {share if ratio < 10 else short(round(ratio)) + ' ×'} Full"
             self.assertEqual(" ".join(cell.split()), expected)
 
     def test_left_out_ranks_are_said(self):

@@ -163,6 +163,14 @@ def foreign_ids(file: Any) -> None:
     file["tokenizer/json"] = numpy.frombuffer(json.dumps(tokenizer).encode(), numpy.uint8)
 
 
+def huge(name: str) -> Callable[[Any], None]:
+    """A dataset that claims 32 TiB and stores nothing."""
+    def change(file: Any) -> None:
+        del file[name]
+        file.create_dataset(name, (2**45,), "u1", chunks=(1024,))
+    return change
+
+
 def breaks() -> dict[str, tuple[str, Callable[[Any], None]]]:
     """File name to (a word that the refusal must say, what to break)."""
     import numpy as np
@@ -205,6 +213,8 @@ def breaks() -> dict[str, tuple[str, Callable[[Any], None]]]:
     table["offsets_huge"] = ("token_offsets", entry("tokenizer/token_offsets", 9, 2**62))
     table["offsets_short"] = ("token_offsets", dataset("tokenizer/token_offsets", lambda values: values[:-1]))
     table["bytes_square"] = ("token_bytes", dataset("tokenizer/token_bytes", lambda values: values.reshape(-1, 1)))
+    table["bytes_huge"] = ("token_bytes", huge("tokenizer/token_bytes"))
+    table["json_huge"] = ("tokenizer/json", huge("tokenizer/json"))
     table["tokenizer_no_json"] = ("tokenizer/json", dataset("tokenizer/json", lambda values: values[:-9]))
     table["tokenizer_empty"] = ("tokenizer/json", dataset("tokenizer/json", lambda values: values[:0]))
     table["tokenizer_foreign_ids"] = ("", foreign_ids)

@@ -1,0 +1,167 @@
+// Weights files: read back bit for bit; refused by name if anything is missing, misshapen or
+// impossible.
+
+#include <functional>
+
+#include "reference/core/error.hpp"
+#include "reference/core/hdf5_file.hpp"
+#include "reference/model/llama.hpp"
+#include "tests/catch.hpp"
+#include "tests/compare.hpp"
+#include "tests/random_tensors.hpp"
+#include "tests/temporary_folder.hpp"
+
+namespace apb {
+namespace {
+
+/// A tiny model; what a test spoils differs from what read_weights accepts.
+struct WeightsFile {
+  std::string schema = "apb-weights";
+  std::string architecture = "llama";
+  std::int64_t version = 1;
+  std::int64_t head_dim = 4;
+  std::int64_t num_kv_heads = 1;
+  std::int64_t vocab_size = 5;
+  std::int64_t tied_embeddings = 0;
+  double rope_theta = 1e4;
+  double rms_norm_eps = 1e-5;
+  std::string left_out;     ///< a dataset or attribute
+  std::string misshapen;    ///< a dataset with one row too many
+  bool query_bias = false;  ///< an extra dataset
+
+  void write(const std::string& path) const;
+};
+
+void WeightsFile::write(const std::string& path) const {
+  RandomTensors random(161);
+  Hdf5Writer writer(path);
+  const auto text = [&](const std::string& name, const std::string& value) {
+    if (name != left_out) writer.set_attribute("/", name, std::string_view(value));
+  };
+  const auto number = [&](const std::string& name, auto value) {
+    if (name != left_out) writer.set_attribute("/", name, value);
+  };
+  const auto dataset = [&](const std::string& name, std::vector<Index> shape) {
+    if (name == left_out) return;
+    if (name == misshapen) ++shape.front();
+    const Matrix<float> values =
+        random.matrix<float>(shape.front(), shape.size() > 1 ? shape[1] : 1);
+    writer.write<float>(name, shape, {values.data(), static_cast<std::size_t>(values.size())});
+  };
+  text("schema", schema);
+  text("architecture", architecture);
+  text("name", "tiny");
+  number("version", version);
+  for (const char* size : {"num_layers", "context_len"}) number(size, std::int64_t{1});
+  number("hidden_size", std::int64_t{6});
+  number("intermediate_size", std::int64_t{7});
+  number("num_q_heads", std::int64_t{2});
+  number("num_kv_heads", num_kv_heads);
+  number("head_dim", head_dim);
+  number("vocab_size", vocab_size);
+  number("eos_token_id", std::int64_t{-1});
+  number("tied_embeddings", tied_embeddings);
+  number("rope_theta", rope_theta);
+  number("rms_norm_eps", rms_norm_eps);
+  writer.create_group("/layers");
+  writer.create_group("/layers/0");
+  dataset("/embedding", {5, 6});
+  dataset("/final_norm", {6});
+  dataset("/head", {5, 6});
+  dataset("/layers/0/attention_norm", {6});
+  dataset("/layers/0/query", {8, 6});
+  dataset("/layers/0/key", {4, 6});
+  dataset("/layers/0/value", {4, 6});
+  dataset("/layers/0/output", {6, 8});
+  dataset("/layers/0/ffn_norm", {6});
+  dataset("/layers/0/gate", {7, 6});
+  dataset("/layers/0/up", {7, 6});
+  dataset("/layers/0/down", {6, 7});
+  if (query_bias) dataset("/layers/0/query_bias", {8});
+  writer.commit();
+}
+
+TEST_CASE("weights are read bit for bit, in the order of the file", "[weights]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("weights.h5");
+  WeightsFile{}.write(path);
+  const auto weights = read_weights<float>(path);
+  CHECK(weights.config.name == "tiny");
+  CHECK(weights.config.head_dim == 4);
+  CHECK(weights.config.eos_token_id == -1);
+  RandomTensors random(161);
+  CHECK(bit_equal(weights.embedding, random.matrix<float>(5, 6)));
+  CHECK(bit_equal(weights.final_norm, random.matrix<float>(1, 6)));
+  CHECK(bit_equal(weights.head, random.matrix<float>(5, 6)));
+  REQUIRE(weights.layers.size() == 1);
+  const auto& layer = weights.layers.front();
+  CHECK(bit_equal(layer.attention_norm, random.matrix<float>(1, 6)));
+  CHECK(bit_equal(layer.query, random.matrix<float>(8, 6)));
+  CHECK(bit_equal(layer.key, random.matrix<float>(4, 6)));
+  CHECK(bit_equal(layer.value, random.matrix<float>(4, 6)));
+  CHECK(bit_equal(layer.output, random.matrix<float>(6, 8)));
+  CHECK(bit_equal(layer.ffn_norm, random.matrix<float>(1, 6)));
+  CHECK(bit_equal(layer.gate, random.matrix<float>(7, 6)));
+  CHECK(bit_equal(layer.up, random.matrix<float>(7, 6)));
+  CHECK(bit_equal(layer.down, random.matrix<float>(6, 7)));
+  CHECK(compare(weights.layers[0].down, read_weights<double>(path).layers[0].down) <= 0);
+}
+
+TEST_CASE("tied embeddings are the logits matrix", "[weights]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("weights.h5");
+  WeightsFile file;
+  file.tied_embeddings = 1;
+  file.left_out = "/head";
+  file.write(path);
+  const auto weights = read_weights<float>(path);
+  CHECK(bit_equal(weights.logits_matrix(), weights.embedding));
+}
+
+TEST_CASE("weights files that cannot be right are refused by name", "[weights]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("weights.h5");
+  struct Refusal {
+    std::string named;
+    std::function<void(WeightsFile&)> spoil;
+  };
+  std::vector<Refusal> refusals{
+      {"schema = other: must be apb-weights", [](auto& f) { f.schema = "other"; }},
+      {"architecture = gpt: must be llama", [](auto& f) { f.architecture = "gpt"; }},
+      {"version = 2: must be 1", [](auto& f) { f.version = 2; }},
+      {"head_dim = 3: must be even", [](auto& f) { f.head_dim = 3; }},
+      {"head_dim = 0: must be between 1", [](auto& f) { f.head_dim = 0; }},
+      {"vocab_size = -5: must be between 1", [](auto& f) { f.vocab_size = -5; }},
+      {"num_q_heads = 2: must be a multiple of num_kv_heads (3)",
+       [](auto& f) { f.num_kv_heads = 3; }},
+      {"rope_theta = 0: must be positive", [](auto& f) { f.rope_theta = 0; }},
+      {"rms_norm_eps = -1: must be positive", [](auto& f) { f.rms_norm_eps = -1; }},
+      {"query_bias: biases are not supported", [](auto& f) { f.query_bias = true; }},
+  };
+  for (const std::string name : {"schema", "name", "num_layers", "rope_theta", "tied_embeddings"}) {
+    refusals.push_back({"attribute " + name + " is missing", [=](auto& f) { f.left_out = name; }});
+  }
+  for (const std::string name : {"/embedding", "/final_norm", "/head", "/layers/0/attention_norm",
+                                 "/layers/0/key", "/layers/0/output", "/layers/0/down"}) {
+    refusals.push_back({"dataset " + name + " is missing", [=](auto& f) { f.left_out = name; }});
+    refusals.push_back({name + " = shape [", [=](auto& f) { f.misshapen = name; }});
+  }
+  for (const Refusal& refusal : refusals) {
+    WeightsFile file;
+    refusal.spoil(file);
+    file.write(path);
+    CAPTURE(refusal.named);
+    try {
+      (void)read_weights<float>(path);
+      FAIL_CHECK("accepted");
+    } catch (const BadInput& error) {
+      const std::string line = error.what();
+      CAPTURE(line);
+      CHECK(line.starts_with(path + ": "));
+      CHECK(line.find(refusal.named) != std::string::npos);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace apb
