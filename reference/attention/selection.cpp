@@ -41,7 +41,7 @@ std::vector<Index> select_top_k(std::span<const Scalar> values, Index count,
   std::vector<Index> order(values.size());
   std::iota(order.begin(), order.end(), Index{0});
   const auto kept = std::min(count, std::ssize(values));
-  std::partial_sort(order.begin(), order.begin() + kept, order.end(), comes_first);
+  std::nth_element(order.begin(), order.begin() + kept, order.end(), comes_first);
   order.resize(static_cast<std::size_t>(kept));
   std::sort(order.begin(), order.end());
   return order;

@@ -93,10 +93,11 @@ std::string score_sentence(const ApbConfig& config) {
 /// Why the first tokens are no candidates. In `official` the last of them are in no anchor either.
 std::string candidate_sentence(const Example& example) {
   const Index lost = example.config.anchor_len - example.anchor_tokens();
-  if (lost == 0) return "–: already in every anchor.";
+  if (lost == 0) return "Tokens marked – are in every anchor.";
   return fmt::format(
-      "–: the first anchor_len tokens, in every anchor but for the last {}, whose place the query "
-      "took.",
+      "Tokens marked – are the first anchor_len: in every anchor but for the last {}, whose place "
+      "the "
+      "query took.",
       with_separators(lost));
 }
 

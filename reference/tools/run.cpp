@@ -69,7 +69,9 @@ void add_options(CLI::App& app, RunOptions& options) {
                  "entries each rank keeps and passes, per KV head (default: an eighth of a block)");
   app.add_option("--pool", options.pool_kernel, "width of the max-pool over scores, odd")
       ->capture_default_str();
-  app.add_option("--seed", options.seed, "of the random compressor")->capture_default_str();
+  app.add_option("--seed", options.seed, "of the random compressor")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--max-answer", options.max_answer_tokens, "most tokens of the answer")
       ->capture_default_str();
   app.add_flag("--nll", options.per_token_nll, "also measure the nll of every text token");
