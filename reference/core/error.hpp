@@ -31,6 +31,7 @@ class Error : public std::runtime_error {
 /// The user's input is wrong (exit 2).
 class BadInput : public Error {
  public:
+  /// \param line what tools print; empty if it has been printed already
   explicit BadInput(const std::string& line) : Error(ExitStatus::kBadInput, line) {}
 
   /// \param where   file or object that holds the value, e.g. "config" or "weights.h5"

@@ -32,8 +32,9 @@ class Hdf5Id {
   Close close_;
 };
 
-/// Reads a file through once in a child process with limits on time and memory: libhdf5 itself
-/// crashes or hangs on some broken files. Call it before anything else touches a file from outside,
+/// Reads a file through once in a child process with limits on time and memory (all structure and
+/// attributes; of contiguous data only the first value): libhdf5 itself crashes or hangs on some
+/// broken files. Call it before anything else touches a file from outside,
 /// and before MPI is initialised.
 /// \throws BadInput if the file is missing, is not HDF5, or is corrupt
 void check_hdf5_in_child(const std::string& path);
@@ -52,6 +53,8 @@ class Hdf5Reader {
   [[nodiscard]] std::string string_attribute(const std::string& name) const;
 
   [[nodiscard]] std::vector<Index> shape(const std::string& dataset) const;
+  /// \throws BadInput if the dataset is missing or looks otherwise
+  void require_shape(const std::string& dataset, std::span<const Index> expected_shape) const;
 
   /// A whole dataset, converted to T (float, double, std::int64_t or std::uint8_t).
   /// \param expected_shape what the dataset must look like

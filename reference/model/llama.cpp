@@ -1,8 +1,8 @@
 #include "reference/model/llama.hpp"
 
-#include <array>
 #include <cmath>
 #include <random>
+#include <utility>
 
 #include "reference/core/error.hpp"
 #include "reference/core/hdf5_file.hpp"
@@ -59,27 +59,57 @@ LlamaConfig read_config(const Hdf5Reader& file) {
   return config;
 }
 
-template <class Scalar>
-Matrix<Scalar> read_matrix(const Hdf5Reader& file, const std::string& name, Index rows,
-                           Index columns) {
-  const std::array<Index, 2> shape{rows, columns};
-  Matrix<Scalar> matrix(rows, columns);
-  file.read<Scalar>(name, shape, {matrix.data(), static_cast<std::size_t>(matrix.size())});
-  return matrix;
+bool is_tied(const Hdf5Reader& file) {
+  return file.int_attribute("tied_embeddings") != 0;
 }
 
+/// Every dataset of a weights file with its shape.
+std::vector<std::pair<std::string, std::vector<Index>>> weight_shapes(const LlamaConfig& c,
+                                                                      bool tied) {
+  const Index q_size = c.num_q_heads * c.head_dim;
+  const Index kv_size = c.num_kv_heads * c.head_dim;
+  std::vector<std::pair<std::string, std::vector<Index>>> shapes{
+      {"/embedding", {c.vocab_size, c.hidden_size}}, {"/final_norm", {c.hidden_size}}};
+  if (!tied) shapes.push_back({"/head", {c.vocab_size, c.hidden_size}});
+  for (Index layer = 0; layer < c.num_layers; ++layer) {
+    const std::string at = fmt::format("/layers/{}/", layer);
+    shapes.push_back({at + "attention_norm", {c.hidden_size}});
+    shapes.push_back({at + "query", {q_size, c.hidden_size}});
+    shapes.push_back({at + "key", {kv_size, c.hidden_size}});
+    shapes.push_back({at + "value", {kv_size, c.hidden_size}});
+    shapes.push_back({at + "output", {c.hidden_size, q_size}});
+    shapes.push_back({at + "ffn_norm", {c.hidden_size}});
+    shapes.push_back({at + "gate", {c.intermediate_size, c.hidden_size}});
+    shapes.push_back({at + "up", {c.intermediate_size, c.hidden_size}});
+    shapes.push_back({at + "down", {c.hidden_size, c.intermediate_size}});
+  }
+  return shapes;
+}
+
+/// A matrix, or a vector as a matrix of one row, as the file has it (its shape has been checked).
 template <class Scalar>
-Matrix<Scalar> read_vector(const Hdf5Reader& file, const std::string& name, Index size) {
-  const std::array<Index, 1> shape{size};
-  Matrix<Scalar> vector(1, size);
-  file.read<Scalar>(name, shape, {vector.data(), static_cast<std::size_t>(size)});
-  return vector;
+Matrix<Scalar> read_matrix(const Hdf5Reader& file, const std::string& name) {
+  const std::vector<Index> shape = file.shape(name);
+  Matrix<Scalar> matrix(shape.size() == 1 ? 1 : shape.front(), shape.back());
+  file.read<Scalar>(name, shape, {matrix.data(), static_cast<std::size_t>(matrix.size())});
+  return matrix;
 }
 
 }  // namespace
 
 LlamaConfig read_config(const std::string& path) {
-  return read_config(Hdf5Reader(path));
+  const Hdf5Reader file(path);
+  const LlamaConfig config = read_config(file);
+  for (const auto& [name, shape] : weight_shapes(config, is_tied(file))) {
+    file.require_shape(name, shape);
+  }
+  for (Index layer = 0; layer < config.num_layers; ++layer) {
+    for (const char* bias : {"query_bias", "key_bias", "value_bias"}) {
+      const std::string name = fmt::format("/layers/{}/{}", layer, bias);
+      if (file.has(name)) throw BadInput(path + ": dataset " + name + ": biases are not supported");
+    }
+  }
+  return config;
 }
 
 LlamaConfig toy_config() {
@@ -98,33 +128,25 @@ LlamaConfig toy_config() {
 
 template <class Scalar>
 LlamaWeights<Scalar> read_weights(const std::string& path) {
-  const Hdf5Reader file(path);
   LlamaWeights<Scalar> weights;
-  const LlamaConfig& c = weights.config = read_config(file);
-  const Index q_size = c.num_q_heads * c.head_dim;
-  const Index kv_size = c.num_kv_heads * c.head_dim;
-
-  if (file.has("/layers/0/query_bias")) {
-    throw BadInput(path + ": dataset /layers/0/query_bias: biases are not supported");
-  }
-  weights.embedding = read_matrix<Scalar>(file, "/embedding", c.vocab_size, c.hidden_size);
-  weights.final_norm = read_vector<Scalar>(file, "/final_norm", c.hidden_size);
-  if (file.int_attribute("tied_embeddings") == 0) {
-    weights.head = read_matrix<Scalar>(file, "/head", c.vocab_size, c.hidden_size);
-  }
-  for (Index layer = 0; layer < c.num_layers; ++layer) {
-    const std::string at = fmt::format("/layers/{}/", layer);
-    weights.layers.push_back({
-        .attention_norm = read_vector<Scalar>(file, at + "attention_norm", c.hidden_size),
-        .query = read_matrix<Scalar>(file, at + "query", q_size, c.hidden_size),
-        .key = read_matrix<Scalar>(file, at + "key", kv_size, c.hidden_size),
-        .value = read_matrix<Scalar>(file, at + "value", kv_size, c.hidden_size),
-        .output = read_matrix<Scalar>(file, at + "output", c.hidden_size, q_size),
-        .ffn_norm = read_vector<Scalar>(file, at + "ffn_norm", c.hidden_size),
-        .gate = read_matrix<Scalar>(file, at + "gate", c.intermediate_size, c.hidden_size),
-        .up = read_matrix<Scalar>(file, at + "up", c.intermediate_size, c.hidden_size),
-        .down = read_matrix<Scalar>(file, at + "down", c.hidden_size, c.intermediate_size),
-    });
+  weights.config = read_config(path);
+  const Hdf5Reader file(path);
+  weights.embedding = read_matrix<Scalar>(file, "/embedding");
+  weights.final_norm = read_matrix<Scalar>(file, "/final_norm");
+  if (!is_tied(file)) weights.head = read_matrix<Scalar>(file, "/head");
+  for (Index layer = 0; layer < weights.config.num_layers; ++layer) {
+    const auto read = [&](const char* name) {
+      return read_matrix<Scalar>(file, fmt::format("/layers/{}/{}", layer, name));
+    };
+    weights.layers.push_back({.attention_norm = read("attention_norm"),
+                              .query = read("query"),
+                              .key = read("key"),
+                              .value = read("value"),
+                              .output = read("output"),
+                              .ffn_norm = read("ffn_norm"),
+                              .gate = read("gate"),
+                              .up = read("up"),
+                              .down = read("down")});
   }
   return weights;
 }

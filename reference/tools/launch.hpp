@@ -3,8 +3,9 @@
 /// Starts a tool's ranks: threads of this process, or MPI processes that run the same tool again.
 ///
 /// A tool prepares its job once, as JSON (all input checked, all text tokenised), and then calls
-/// launch(). With MPI the first process hands the job to `mpiexec` on standard input; rank 0 reads
-/// it and broadcasts it. Under a user's own mpirun or srun every process prepares the job itself.
+/// launch(). With MPI the first process starts `mpiexec` and keeps the job in memory, where rank 0
+/// reads it. Under a user's own mpirun or srun every process prepares the job, before MPI starts,
+/// and rank 0's is used, so that ranks never work on different jobs.
 
 #include <functional>
 #include <nlohmann/json.hpp>

@@ -2,12 +2,14 @@
 
 #include <fmt/core.h>
 
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <numeric>
 #include <optional>
 
+#include "reference/comm/mpi_communicator.hpp"
 #include "reference/core/hdf5_file.hpp"
 #include "reference/tools/job.hpp"
 #include "reference/tools/launch.hpp"
@@ -82,7 +84,14 @@ void add_options(CLI::App& app, RunOptions& options) {
 
 std::string read_text(const std::string& path) {
   if (path.empty()) throw BadInput("--text is missing: name a text file, or - for standard input");
-  if (path == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
+  if (path == "-") {
+    if (started_by_mpi()) {
+      throw BadInput(
+          "--text -: standard input reaches one process of an MPI run only: name a file");
+    }
+    return {std::istreambuf_iterator<char>(std::cin), {}};
+  }
+  if (std::filesystem::is_directory(path)) throw BadInput(path + ": is a folder");
   std::ifstream file(path, std::ios::binary);
   std::string text{std::istreambuf_iterator<char>(file), {}};
   if (!file.is_open() || file.bad()) throw BadInput(path + ": cannot be read");
@@ -140,7 +149,7 @@ EvaluationRequest make_request(const RunOptions& options, bool embed_query, cons
 void warn_if_too_long(const EvaluationRequest& request, const LlamaConfig& model) {
   const Index length =
       request.config.doc_len + request.config.query_len + request.max_answer_tokens;
-  if (length > model.context_len) {
+  if (length > model.context_len && speaks_for_run()) {
     fmt::print(
         stderr,
         "apb-run: warning: text, query and answer need {} tokens, but {} was trained for {}; "

@@ -2,18 +2,15 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 
 #include "reference/core/error.hpp"
-
-extern char** environ;
 
 namespace apb {
 namespace {
@@ -45,20 +42,29 @@ std::array<int, 2> make_pipe() {
   return ends;
 }
 
+/// Becomes the command, in the child process; returns only if it cannot be started.
+void become(const std::vector<char*>& arguments, int input, int output, pid_t parent) {
+  // If we are killed, the child is told to end too: no mpiexec outlives the run that it belongs to.
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (getppid() != parent) return;
+  dup2(input, STDIN_FILENO);
+  if (output >= 0) dup2(output, STDOUT_FILENO);
+  std::signal(SIGPIPE, SIG_DFL);
+  execvp(arguments[0], arguments.data());
+}
+
+constexpr int kCannotStart = 127;  // as shells say it
+
 pid_t start(const std::vector<std::string>& command, int input, int output) {
   std::vector<char*> arguments;
   for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
-  if (output >= 0) posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
-  pid_t child = -1;
-  const int error =
-      posix_spawnp(&child, arguments[0], &actions, nullptr, arguments.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) {
-    throw CannotRun(fmt::format("cannot start {}: {}", command.front(), std::strerror(error)));
+  const pid_t parent = getpid();
+  const pid_t child = fork();
+  if (child < 0) throw CannotRun(fmt::format("cannot start {}", command.front()));
+  if (child == 0) {
+    become(arguments, input, output, parent);
+    _exit(kCannotStart);
   }
   return child;
 }
@@ -108,6 +114,7 @@ SubprocessResult run_subprocess(const std::vector<std::string>& command, const s
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  if (result.exit_code == kCannotStart) throw CannotRun("cannot start " + command.front());
   return result;
 }
 

@@ -12,9 +12,9 @@ struct SubprocessResult {
   std::string output;  ///< its standard output, if captured
 };
 
-/// Runs a program (found on PATH) and waits. Its standard error is ours.
-/// \param capture whether its standard output is returned or goes to ours
-/// \throws CannotRun if it cannot be started
+/// Runs a program (found on PATH) and waits. Its standard error is ours; it is told to end
+/// (SIGTERM) if this process dies first. \param capture whether its standard output is returned or
+/// goes to ours \throws CannotRun if it cannot be started
 [[nodiscard]] SubprocessResult run_subprocess(const std::vector<std::string>& command,
                                               const std::string& input, bool capture);
 

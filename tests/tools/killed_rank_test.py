@@ -92,11 +92,11 @@ class Run:
         (folder / "text").write_bytes(bytes(33 + (i * i * 7 + i * 13 + i // 11) % 90 for i in range(text_len)))
         self.before = folder_listing(folder)
         self.out, self.err = (folder / "out").open("wb"), (folder / "err").open("wb")
-        self.process = subprocess.Popen(
-            [str(tool), "--toy", "--text", str(folder / "text"), "--query", "Where?", "--precision", "double", "--ranks", str(RANKS),
-             "--transport", "mpi", "--max-answer", "1000000", "--json", "--trace", str(folder / "trace.h5")],
-            stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.err, env=environment(), start_new_session=True,
-            preexec_fn=default_signals)
+        command = [str(tool), "--toy", "--text", str(folder / "text"), "--query", "Where?", "--precision", "double",
+                   "--ranks", str(RANKS), "--transport", "mpi", "--max-answer", "1000000", "--json", "--trace",
+                   str(folder / "trace.h5")]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.err,
+                                        env=environment(), start_new_session=True, preexec_fn=default_signals)
         self.seen: dict[int, str] = {}  # every descendant ever seen, and when it started
         self.ranks: dict[int, int] = {}
 
@@ -169,10 +169,12 @@ def after_the_end(checks: Checks, what: str, run: Run) -> None:
     # Not empty: MPICH's mpiexec tells its user on stdout that a process died.
     out = (run.folder / "out").read_text(errors="replace")
     checks.that("{" not in out and "answer" not in out, f"{what}: no half of a report on stdout", out[:300])
-    checks.equal([name for name in folder_listing(run.folder) if name not in ("out", "err")], run.before, f"{what}: leaves no file")
+    checks.equal([name for name in folder_listing(run.folder) if name not in ("out", "err")], run.before,
+                 f"{what}: leaves no file")
 
 
-def kill_rank(checks: Checks, tool: Path, folder: Path, number: int, with_signal: signal.Signals, in_decode: bool) -> None:
+def kill_rank(checks: Checks, tool: Path, folder: Path, number: int, with_signal: signal.Signals,
+              in_decode: bool) -> None:
     what = f"{with_signal.name} to rank {number} in {'its answer' if in_decode else 'prefill'}"
     run = begin(checks, what, tool, folder, in_decode)
     if run is None:
@@ -183,7 +185,9 @@ def kill_rank(checks: Checks, tool: Path, folder: Path, number: int, with_signal
         status = run.wait(ALLOWED_S)
         print(f"{what}: status {status} after {time.monotonic() - start:.2f} s", flush=True)
         if checks.equal(status, 3, f"{what}: status within {ALLOWED_S:.0f} s", run.errors()[:1500]):
-            lines = [line for line in run.errors().splitlines() if line.startswith("apb-run: ") and "warning" not in line]
+            lines = [
+                line for line in run.errors().splitlines() if line.startswith("apb-run: ") and "warning" not in line
+            ]
             checks.that(len(lines) == 1 and re.search(r"rank.* died", lines[0]) is not None,
                         f"{what}: one line of apb-run's own must say that a rank died", run.errors()[:1500])
             after_the_end(checks, what, run)
@@ -197,7 +201,8 @@ def kill_at_start(checks: Checks, tool: Path, folder: Path) -> None:
     folder.mkdir()
     run = Run(tool, folder, 400)
     try:
-        if checks.that(run.wait_until(lambda: 1 in run.ranks, START_S), f"{what}: the rank must start", run.errors()[:600]):
+        if checks.that(run.wait_until(lambda: 1 in run.ranks, START_S), f"{what}: the rank must start",
+                       run.errors()[:600]):
             os.kill(run.ranks[1], signal.SIGKILL)
             start = time.monotonic()
             status = run.wait(ALLOWED_S)
@@ -208,7 +213,8 @@ def kill_at_start(checks: Checks, tool: Path, folder: Path) -> None:
         run.clean_up()
 
 
-def kill_launcher(checks: Checks, tool: Path, folder: Path, with_signal: signal.Signals, whole_group: bool, in_decode: bool) -> None:
+def kill_launcher(checks: Checks, tool: Path, folder: Path, with_signal: signal.Signals, whole_group: bool,
+                  in_decode: bool) -> None:
     """The apb-run that the user started is killed (or Ctrl-C is pressed): its ranks must not go on for long."""
     what = f"{with_signal.name} to {'the process group (Ctrl-C)' if whole_group else 'apb-run itself'}"
     run = begin(checks, what, tool, folder, in_decode)
@@ -222,10 +228,13 @@ def kill_launcher(checks: Checks, tool: Path, folder: Path, with_signal: signal.
         start = time.monotonic()
         status = run.wait(ALLOWED_S)
         left = run.survivors(ALLOWED_S)
-        print(f"{what}: status {status}; after {time.monotonic() - start:.2f} s {len(left)} processes are left", flush=True)
-        checks.that(status not in (None, 0, 1, 2), f"{what}: must end the run, and not as if it were right or the input bad", status)
-        checks.that(not left, f"{what}: its ranks must end within {ALLOWED_S:.0f} s",
-                    ", ".join(f"{pid} {Path(f'/proc/{pid}/comm').read_text().strip()}" for pid in left if stat_fields(pid)))
+        print(f"{what}: status {status}; after {time.monotonic() - start:.2f} s {len(left)} processes are left",
+              flush=True)
+        checks.that(status not in (None, 0, 1, 2),
+                    f"{what}: must end the run, and not as if it were right or the input bad", status)
+        checks.that(
+            not left, f"{what}: its ranks must end within {ALLOWED_S:.0f} s",
+            ", ".join(f"{pid} {Path(f'/proc/{pid}/comm').read_text().strip()}" for pid in left if stat_fields(pid)))
     finally:
         run.clean_up()
 
@@ -237,9 +246,9 @@ def main() -> None:
     checks = Checks()
     with temporary_folder() as name:
         root = Path(name)
-        cases = [(0, signal.SIGKILL, False), (2, signal.SIGKILL, False), (3, signal.SIGKILL, True), (0, signal.SIGKILL, True),
-                 (0, signal.SIGTERM, False), (1, signal.SIGTERM, True), (0, signal.SIGSEGV, True), (3, signal.SIGSEGV, False),
-                 (1, signal.SIGABRT, False)]
+        cases = [(0, signal.SIGKILL, False), (2, signal.SIGKILL, False), (3, signal.SIGKILL, True),
+                 (0, signal.SIGKILL, True), (0, signal.SIGTERM, False), (1, signal.SIGTERM, True),
+                 (0, signal.SIGSEGV, True), (3, signal.SIGSEGV, False), (1, signal.SIGABRT, False)]
         for index, (number, with_signal, in_decode) in enumerate(cases):
             kill_rank(checks, tool, root / f"rank_{index}", number, with_signal, in_decode)
         kill_at_start(checks, tool, root / "start")

@@ -4,10 +4,10 @@
   readme_commands_test.py README APB
   readme_commands_test.py --self-test
 
-Every command must end with status 0. If the next block after a ```sh block is a ```text block, the commands' output must
-equal it line by line, where numbers (and the bars that draw numbers) count as equal, and so does any amount of white space.
-A line "…" stands for any lines. Not run: blocks marked ```sh no-test, and ./apb test, because that runs this test.
-If no package registry is in reach and the model is not there, what needs it is skipped.
+Every command must end with status 0. If the next block after a ```sh block is a ```text block, the commands' output
+must equal it line by line, where numbers (and the bars that draw numbers) count as equal, and so does any amount of
+white space. A line "…" stands for any lines. Not run: blocks marked ```sh no-test, and ./apb test, because that runs
+this test. If no package registry is in reach and the model is not there, what needs it is skipped.
 """
 from __future__ import annotations
 
@@ -116,12 +116,14 @@ def check(checks: Checks, text: str, root: Path) -> bool:
             print(f"line {example.line}: {command}: status {result.status} after {result.seconds:.1f} s", flush=True)
             lacking |= NO_REGISTRY in result.err
             if not (NO_REGISTRY in result.err and result.status == 3):
-                checks.that(result.status == 0 and not result.timed_out, f"README, line {example.line}: must end with status 0", result)
+                checks.that(result.status == 0 and not result.timed_out,
+                            f"README, line {example.line}: must end with status 0", result)
             printed += result.out.decode(errors="replace")
         skipped |= lacking
         if example.output and not lacking:
             difference = first_difference(normalised(example.output), normalised(printed.splitlines()))
-            checks.that(not difference, f"README, line {example.line}: its output is not what the README shows", difference)
+            checks.that(not difference, f"README, line {example.line}: its output is not what the README shows",
+                        difference)
     return skipped
 
 
@@ -153,7 +155,7 @@ def self_test() -> None:
         (readme("./apb words 'a b' \\\n    c", "<a b>\n<c>"), 0, False),
         (readme("./apb words a | tr a b  # a comment", "<b>"), 0, False),
         (readme("./apb words x1 2", "<x1>\n<7>"), 0, False),
-        (readme("./apb words x12", "<x13>"), 1, False),               # a digit inside a name is no number
+        (readme("./apb words x12", "<x13>"), 1, False),  # a digit inside a name is no number
         (readme("./apb words a b c d", "<a>\n…\n<d>"), 0, False),
         (readme("./apb words a b c d", "…\n<b>\n<c>\n…"), 0, False),
         (readme("./apb words a b c d", "…\n<b>\n<d>\n…"), 1, False),
@@ -161,18 +163,20 @@ def self_test() -> None:
         (readme("./apb words a b c d", "<b>\n…"), 1, False),
         (readme("./apb bad"), 1, False),
         (readme("./apb good\n./apb bad"), 1, False),
-        (readme("./apb bad | cat", ""), 0, False),                  # the shell's rule: the last of a pipe counts
+        (readme("./apb bad | cat", ""), 0, False),  # the shell's rule: the last of a pipe counts
         (readme("./apb good", GOOD_OUTPUT.replace("done", "Done")), 1, False),
-        (readme("./apb good", GOOD_OUTPUT.replace("12", "").replace("99 ", "")), 1, False),  # a number that is not there
+        (readme("./apb good",
+                GOOD_OUTPUT.replace("12", "").replace("99 ", "")), 1, False),  # a number that is not there
         (readme("./apb good", GOOD_OUTPUT + "\none more line"), 1, False),
-        (readme("./apb good", GOOD_OUTPUT.splitlines()[0]), 1, False),
+        (readme("./apb good",
+                GOOD_OUTPUT.splitlines()[0]), 1, False),
         (readme("./apb good", GOOD_OUTPUT.replace("··│", "·│")), 1, False),
         (readme("./apb bad", info="sh no-test") + readme("./apb good"), 0, False),
         (readme("./apb bad", info="python") + readme("./apb good"), 0, False),
         (readme("./apbx bad\necho ./apb bad") + readme("./apb good"), 0, False),
         (readme("./apb offline", "the real model"), 0, True),
         ("no commands at all", 1, False),
-        (readme("./apb test"), 1, False),                           # nothing is left to run
+        (readme("./apb test"), 1, False),  # nothing is left to run
     ]
     own = Checks()
     with temporary_folder() as name:
@@ -192,7 +196,8 @@ def main() -> None:
         self_test()
     readme_path, apb = (Path(argument).resolve() for argument in arguments("README APB | --self-test", 2))
     checks = Checks()
-    if not checks.that(readme_path.is_file() and apb.is_file() and apb.name == "apb", f"{readme_path} and {apb} must be there"):
+    if not checks.that(readme_path.is_file() and apb.is_file() and apb.name == "apb",
+                       f"{readme_path} and {apb} must be there"):
         checks.finish()
     skipped = check(checks, readme_path.read_text(), apb.parent)
     if skipped and not checks.failed:

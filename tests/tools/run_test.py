@@ -152,20 +152,26 @@ class Tester:
                     continue
                 reports.append(report)
                 self.counters(what, report, Layout(method, length, ranks, compressor))
-                self.checks.equal((report["method"], len(report["answer_tokens"]), len(report.get("nll_per_token", []))),
-                                  (method, 3, max(0, length - 1)), f"{what}: method, answer tokens, nll values")
-                self.checks.that(0 < report["expected_nll"] < 50, f"{what}: nll of the expected answer", report["expected_nll"])
+                self.checks.equal(
+                    (report["method"], len(report["answer_tokens"]), len(report.get("nll_per_token", []))),
+                    (method, 3, max(0, length - 1)), f"{what}: method, answer tokens, nll values")
+                self.checks.that(0 < report["expected_nll"] < 50, f"{what}: nll of the expected answer",
+                                 report["expected_nll"])
             if ranks == 1 and len(reports) == len(COMPRESSORS):  # one rank selects nothing
-                self.checks.that(all(report["answer_tokens"] == reports[0]["answer_tokens"] and report.get("nll_per_token")
-                                     == reports[0].get("nll_per_token") for report in reports),
-                                 f"apb, 1 rank, {length} bytes: no compressor changes anything")
+                self.checks.that(
+                    all(report["answer_tokens"] == reports[0]["answer_tokens"] and
+                        report.get("nll_per_token") == reports[0].get("nll_per_token")
+                        for report in reports), f"apb, 1 rank, {length} bytes: no compressor changes anything")
 
     def compressors_that_are_not_used(self) -> None:
         """Full and Star keep nothing, so the compressor changes nothing."""
         for method in ("full", "star"):
-            reports = [self.report(f"{method} {compressor}", self.command("--method", method, "--compressor", compressor,
-                                                                         "--max-answer", 3, "--nll", "--json"))
-                       for compressor in COMPRESSORS]
+            reports = [
+                self.report(
+                    f"{method} {compressor}",
+                    self.command("--method", method, "--compressor", compressor, "--max-answer", 3, "--nll", "--json"))
+                for compressor in COMPRESSORS
+            ]
             if None not in reports:
                 self.checks.that(all(without_seconds(report) == without_seconds(reports[0]) for report in reports),
                                  f"{method}: the compressor must change nothing")
@@ -197,24 +203,31 @@ class Tester:
             return
         self.counters("double", report, Layout("apb", 400, 3), element_bytes=8)
         difference = max(abs(a - b) for a, b in zip(report["nll_per_token"], single["nll_per_token"]))
-        self.checks.that(0 < difference < 1e-3, "double and float: nll differs by rounding, and only by that", difference)
+        self.checks.that(0 < difference < 1e-3, "double and float: nll differs by rounding, and only by that",
+                         difference)
 
     def identities(self) -> None:
         """What must hold between runs, whatever the numbers are."""
         full = self.report("full", self.command("--method", "full", "--ranks", 1, "--nll", "--max-answer", 3, "--json"))
-        spread = self.report("full, 5 ranks", self.command("--method", "full", "--ranks", 5, "--nll", "--max-answer", 3, "--json"))
+        spread = self.report("full, 5 ranks",
+                             self.command("--method", "full", "--ranks", 5, "--nll", "--max-answer", 3, "--json"))
         alone = self.report("apb, 1 rank", self.command("--ranks", 1, "--nll", "--max-answer", 3, "--json"))
-        short = self.report("full, 37 bytes", self.command("--method", "full", "--ranks", 1, "--nll", "--json", length=37))
+        short = self.report("full, 37 bytes",
+                            self.command("--method", "full", "--ranks", 1, "--nll", "--json", length=37))
         apb = self.report("apb", self.command("--ranks", 4, "--nll", "--max-answer", 3, "--json"))
-        seeds = [self.report(f"seed {seed}", self.command("--ranks", 4, "--nll", "--compressor", "random", "--seed", seed, "--json"))
-                 for seed in (0, 0, 1)]
+        seeds = [
+            self.report(f"seed {seed}",
+                        self.command("--ranks", 4, "--nll", "--compressor", "random", "--seed", seed, "--json"))
+            for seed in (0, 0, 1)
+        ]
         if None in (full, spread, alone, short, apb, *seeds):
             return
         nll = full["nll_per_token"]
         self.checks.equal(spread["nll_per_token"], nll, "full on 5 ranks and on 1: the same nll")
         self.checks.equal(alone["nll_per_token"], nll, "apb on 1 rank is full: the same nll")
         # text_of(37) starts as text_of(400) does, and no token sees a later one.
-        self.checks.that(max(abs(a - b) for a, b in zip(nll, short["nll_per_token"])) < 1e-4, "nll must not depend on later tokens")
+        self.checks.that(
+            max(abs(a - b) for a, b in zip(nll, short["nll_per_token"])) < 1e-4, "nll must not depend on later tokens")
         self.checks.that(apb["nll_per_token"] != nll, "apb on 4 ranks must differ from full")
         first = apb["config"]["block_lens"][0]
         self.checks.that(max(abs(a - b) for a, b in zip(nll[:first - 1], apb["nll_per_token"])) < 1e-4,
@@ -234,7 +247,8 @@ class Tester:
         many = self.report("all cores", command)
         one = self.report("one core", command, preexec_fn=lambda: os.sched_setaffinity(0, cores[:1]))
         if many is not None and one is not None:
-            self.checks.that(without_seconds(many) == without_seconds(one), "one core and all cores must give the same JSON")
+            self.checks.that(
+                without_seconds(many) == without_seconds(one), "one core and all cores must give the same JSON")
 
     # ---- what is printed -------------------------------------------------------------------------------------------
 
@@ -242,7 +256,8 @@ class Tester:
         for transport in ("local", "mpi"):
             result = run(self.command("--json", "--ranks", 2, "--transport", transport))
             if self.checks.right(result, f"--json, {transport}"):
-                self.checks.that(isinstance(result.json(), dict), f"--json, {transport}: JSON and nothing else on stdout")
+                self.checks.that(isinstance(result.json(), dict),
+                                 f"--json, {transport}: JSON and nothing else on stdout")
                 self.checks.that("layer" in result.err and all(re.fullmatch(r"apb: layer \d+/4", line) for line in
                                                                result.error_lines()),
                                  f"--json, {transport}: progress, and nothing else, on stderr", result)
@@ -259,8 +274,13 @@ class Tester:
         """On a terminal every layer is shown as it is done."""
         for transport in ("local", "mpi"):
             ours, theirs = pty.openpty()
-            process = subprocess.Popen([str(word) for word in self.command("--json", "--ranks", 2, "--transport", transport)],
-                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs, env=environment())
+            process = subprocess.Popen([
+                str(word) for word in self.command("--json", "--ranks", 2, "--transport", transport)
+            ],
+                                       stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.PIPE,
+                                       stderr=theirs,
+                                       env=environment())
             os.close(theirs)
             out = process.communicate(timeout=60)[0]
             shown = b""
@@ -282,7 +302,8 @@ class Tester:
         for transport in ("local", "mpi"):
             found = self.report(f"stdin, {transport}", command + ["--transport", transport], stdin=text_of(400))
             if wanted is not None and found is not None:
-                self.checks.that(without_seconds(wanted) == without_seconds(found), f"stdin, {transport}: as from a file")
+                self.checks.that(
+                    without_seconds(wanted) == without_seconds(found), f"stdin, {transport}: as from a file")
 
     def binary_text(self) -> None:
         """Any bytes are a text to the toy model, and its answer, which is no UTF-8, is still printed as JSON."""
@@ -293,7 +314,8 @@ class Tester:
 
     def no_answer(self) -> None:
         report = self.report("no answer", self.command("--json", "--max-answer", 0))
-        self.checks.that(report is not None and report["answer"] == "" and report["answer_tokens"] == [], "--max-answer 0")
+        self.checks.that(report is not None and report["answer"] == "" and report["answer_tokens"] == [],
+                         "--max-answer 0")
 
     # ---- lengths ---------------------------------------------------------------------------------------------------
 
@@ -312,9 +334,23 @@ class Tester:
 
     def long_text_over_mpi(self) -> None:
         """The job of a long text is larger than any pipe's buffer."""
-        report = self.report("20,000 bytes, mpi", self.command("--method", "star", "--anchor", 8, "--ranks", 8, "--nll", "--json",
-                                                              "--max-answer", 1, "--transport", "mpi", length=20000), timeout=180)
-        self.checks.that(report is not None and len(report["nll_per_token"]) == 19999, "20,000 bytes, mpi: an nll per token")
+        report = self.report("20,000 bytes, mpi",
+                             self.command("--method",
+                                          "star",
+                                          "--anchor",
+                                          8,
+                                          "--ranks",
+                                          8,
+                                          "--nll",
+                                          "--json",
+                                          "--max-answer",
+                                          1,
+                                          "--transport",
+                                          "mpi",
+                                          length=20000),
+                             timeout=180)
+        self.checks.that(report is not None and len(report["nll_per_token"]) == 19999,
+                         "20,000 bytes, mpi: an nll per token")
 
     # ---- a user's own mpiexec --------------------------------------------------------------------------------------
 
@@ -333,26 +369,43 @@ class Tester:
             self.checks.refused(run(launch + self.command("--ranks", ranks, "--transport", "mpi")),
                                 f"own mpiexec of 3 processes, --ranks {ranks}", "ranks", str(ranks), "3")
         trace = self.folder / "mismatch.h5"
-        self.checks.refused(run(launch + self.command("--ranks", 2, "--transport", "mpi", "--trace", trace)), "mismatch, trace", "ranks")
+        self.checks.refused(run(launch + self.command("--ranks", 2, "--transport", "mpi", "--trace", trace)),
+                            "mismatch, trace", "ranks")
         self.checks.equal(list(self.folder.glob("mismatch*")), [], "mismatch: leaves no file")
         self.checks.refused(run(launch + self.command("--ranks", 3, "--transport", "mpi", "--method", "magic")),
                             "own mpiexec, unknown method", "method", "magic")
 
         what = "own mpiexec, text longer than the context"
-        result = run(launch + self.command("--ranks", 3, "--method", "star", "--anchor", 8, "--max-answer", 1, "--transport", "mpi",
-                                           length=CONTEXT_LEN), timeout=120)
+        result = run(launch + self.command("--ranks",
+                                           3,
+                                           "--method",
+                                           "star",
+                                           "--anchor",
+                                           8,
+                                           "--max-answer",
+                                           1,
+                                           "--transport",
+                                           "mpi",
+                                           length=CONTEXT_LEN),
+                     timeout=120)
         self.checks.right(result, what)
         self.checks.equal(result.err.count("warning"), 1, f"{what}: warns once", result)
 
         what = "own mpiexec, text from standard input"  # which mpiexec gives to one process only
-        result = run(launch + [self.tool, "--toy", "--text", "-", "--query", QUERY, *words, "--transport", "mpi"], text_of(400), 30)
+        result = run(launch + [self.tool, "--toy", "--text", "-", "--query", QUERY, *words, "--transport", "mpi"],
+                     text_of(400), 30)
         if self.checks.that(not result.timed_out and result.status in (0, 2), f"{what}: runs or is refused", result):
             if result.status == 0 and wanted is not None:
                 self.checks.equal(without_seconds(result.json()), without_seconds(wanted), f"{what}: as from a file")
 
     # ---- the trace -------------------------------------------------------------------------------------------------
 
-    def trace(self, what: str, words: list[Any], layout: Layout, dtype: str = "float32", length: int = 400) -> Optional[Any]:
+    def trace(self,
+              what: str,
+              words: list[Any],
+              layout: Layout,
+              dtype: str = "float32",
+              length: int = 400) -> Optional[Any]:
         """Runs with --trace over both transports, compares the traces, checks one; returns it."""
         dumps, report = [], None
         for transport in ("local", "mpi"):
@@ -379,8 +432,8 @@ class Tester:
         checks.equal({key: attributes.get(key) for key in ("schema", "version", "method")},
                      {"schema": "apb-trace", "version": 1, "method": report["method"]}, f"{what}: attributes")
         config = report["config"]
-        for key in ("doc_len", "num_ranks", "query_len", "embedded_query_len", "anchor_len", "anchor_convention", "query_insert_at",
-                    "compressor", "num_kept", "pool_kernel", "num_q_heads", "num_kv_heads"):
+        for key in ("doc_len", "num_ranks", "query_len", "embedded_query_len", "anchor_len", "anchor_convention",
+                    "query_insert_at", "compressor", "num_kept", "pool_kernel", "num_q_heads", "num_kv_heads"):
             checks.equal(attributes.get(key), config[key], f"{what}: attribute {key}")
         checks.equal(data["/block_lens"]["values"], layout.blocks, f"{what}: /block_lens")
         checks.equal(data["/tokens"]["values"], list(text_of(length)), f"{what}: /tokens")
@@ -388,10 +441,12 @@ class Tester:
         per_layer = layout.counters(8 if dtype == "float64" else 4)
         for name in COUNTERS:
             counted = data[f"/counters/{name}"]
-            checks.equal((counted["shape"], counted["dtype"]), ([layout.ranks, LAYERS], "int64"), f"{what}: /counters/{name}")
+            checks.equal((counted["shape"], counted["dtype"]), ([layout.ranks, LAYERS], "int64"),
+                         f"{what}: /counters/{name}")
             checks.equal([sum(row) for row in counted["values"]], [rank[name] for rank in report["counters_per_rank"]],
                          f"{what}: /counters/{name} adds up to the JSON's")
-            checks.equal(counted["values"], [[rank[name]] * LAYERS for rank in per_layer], f"{what}: /counters/{name} per layer")
+            checks.equal(counted["values"], [[rank[name]] * LAYERS for rank in per_layer],
+                         f"{what}: /counters/{name} per layer")
 
         if "nll_per_token" in report:
             values = data["/nll"]["values"]
@@ -406,12 +461,15 @@ class Tester:
         if checks.equal(groups, wanted, f"{what}: datasets per layer and rank"):
             for layer, rank in itertools.product(range(LAYERS) if layout.exchanges else (), range(layout.ranks)):
                 group = f"/layer_{layer}/rank_{rank}"
-                self.selection(f"{what}, {group}", data[group + "/importance"], data[group + "/kept_positions"], layout, rank, dtype)
+                self.selection(f"{what}, {group}", data[group + "/importance"], data[group + "/kept_positions"], layout,
+                               rank, dtype)
 
     def selection(self, what: str, importance: Any, kept: Any, layout: Layout, rank: int, dtype: str) -> None:
         checks, begin, candidates = self.checks, layout.begins[rank], layout.candidates[rank]
-        shapes = checks.equal((importance["shape"], importance["dtype"]), ([layout.blocks[rank], KV_HEADS], dtype), f"{what}: importance")
-        shapes &= checks.equal((kept["shape"], kept["dtype"]), ([KV_HEADS, layout.kept[rank]], "int64"), f"{what}: kept_positions")
+        shapes = checks.equal((importance["shape"], importance["dtype"]), ([layout.blocks[rank], KV_HEADS], dtype),
+                              f"{what}: importance")
+        shapes &= checks.equal((kept["shape"], kept["dtype"]), ([KV_HEADS, layout.kept[rank]], "int64"),
+                               f"{what}: kept_positions")
         if not shapes:
             return
         for head in range(KV_HEADS):
@@ -428,30 +486,40 @@ class Tester:
         if self.python is None:
             print("not looked into: traces ($APB_PYTHON with h5py is missing)")
         for compressor in COMPRESSORS:
-            self.trace(f"trace {compressor}", ["--compressor", compressor, "--ranks", 3, "--nll"], Layout("apb", 400, 3, compressor))
+            self.trace(f"trace {compressor}", ["--compressor", compressor, "--ranks", 3, "--nll"],
+                       Layout("apb", 400, 3, compressor))
         blocks = [100, 0, 250, 50]
         self.trace("trace, uneven", ["--ranks", 4, "--block-lens", "100,0,250,50", "--anchor", 60, "--keep", 60],
                    Layout("apb", 400, 4, block_lens=blocks, anchor=60, keep=60))
-        self.trace("trace, official", ["--ranks", 3, "--convention", "official", "--anchor", 40, "--query-insert-at", 7],
+        self.trace("trace, official",
+                   ["--ranks", 3, "--convention", "official", "--anchor", 40, "--query-insert-at", 7],
                    Layout("apb", 400, 3, anchor=40, official=True))
         self.trace("trace, double", ["--ranks", 2, "--precision", "double"], Layout("apb", 400, 2), dtype="float64")
-        self.trace("trace, 2 bytes on 5 ranks", ["--ranks", 5, "--keep", 3, "--nll"], Layout("apb", 2, 5, keep=3), length=2)
+        self.trace("trace, 2 bytes on 5 ranks", ["--ranks", 5, "--keep", 3, "--nll"],
+                   Layout("apb", 2, 5, keep=3),
+                   length=2)
         self.trace("trace, empty text", ["--ranks", 2], Layout("apb", 0, 2), length=0)
         for method in ("full", "star"):
             self.trace(f"trace, {method}", ["--method", method, "--ranks", 2], Layout(method, 400, 2))
-        recent = self.trace("trace, recent, no pool", ["--compressor", "recent", "--pool", 1, "--ranks", 2, "--keep", 9],
+        recent = self.trace("trace, recent, no pool",
+                            ["--compressor", "recent", "--pool", 1, "--ranks", 2, "--keep", 9],
                             Layout("apb", 400, 2, "recent", keep=9))
         if recent is not None:
             self.checks.equal(recent["/layer_3/rank_0/kept_positions"]["values"], [list(range(191, 200))] * KV_HEADS,
                               "trace: 'recent' without pooling keeps the last tokens")
         # 'random' is a hash of seed, layer, head and position: the same whatever the ranks.
-        scores = [self.trace(f"trace, random on {ranks} ranks", ["--compressor", "random", "--pool", 1, "--ranks", ranks, "--seed", 7],
-                             Layout("apb", 400, ranks, "random")) for ranks in (2, 4)]
+        scores = [
+            self.trace(f"trace, random on {ranks} ranks",
+                       ["--compressor", "random", "--pool", 1, "--ranks", ranks, "--seed", 7],
+                       Layout("apb", 400, ranks, "random")) for ranks in (2, 4)
+        ]
         if None not in scores:
-            two, four = ([value for rank in range(ranks) for value in trace[f"/layer_1/rank_{rank}/importance"]["values"]]
-                         for ranks, trace in zip((2, 4), scores))
+            two, four = ([
+                value for rank in range(ranks) for value in trace[f"/layer_1/rank_{rank}/importance"]["values"]
+            ] for ranks, trace in zip((2, 4), scores))
             shared = [(a, b) for a, b in zip(two, four) if MINUS_INFINITY not in (*a, *b)]
-            self.checks.that(len(shared) > 300 and all(a == b for a, b in shared), "trace: 'random' is the same whatever the ranks")
+            self.checks.that(
+                len(shared) > 300 and all(a == b for a, b in shared), "trace: 'random' is the same whatever the ranks")
 
     def trace_replaces(self) -> None:
         """An older file of that name is replaced; nothing else in its folder changes."""
@@ -460,18 +528,21 @@ class Tester:
         (folder / "trace.h5").write_text("old")
         (folder / "other").write_text("other")
         self.checks.right(run(self.command("--trace", folder / "trace.h5")), "a trace over an older file")
-        self.checks.equal(folder_listing(folder), ["other", "trace.h5"], "a trace over an older file: nothing left over")
-        self.checks.that((folder / "trace.h5").read_bytes()[1:4] == b"HDF", "a trace over an older file: it is the new one")
+        self.checks.equal(folder_listing(folder), ["other", "trace.h5"],
+                          "a trace over an older file: nothing left over")
+        self.checks.that((folder / "trace.h5").read_bytes()[1:4] == b"HDF",
+                         "a trace over an older file: it is the new one")
 
 
 def main() -> None:
     tool = program(arguments("BIN_DIR", 1)[0], "apb-run")
     with temporary_folder() as name:
         tester = Tester(tool, Path(name))
-        for test in (tester.output, tester.progress_on_terminal, tester.standard_input, tester.binary_text, tester.no_answer,
-                     tester.compressors_that_are_not_used, tester.identities, tester.one_core, tester.uneven_blocks,
-                     tester.official_convention, tester.double_precision, tester.traces, tester.trace_replaces, tester.context,
-                     tester.own_mpiexec, tester.long_text_over_mpi, tester.every_method):
+        for test in (tester.output, tester.progress_on_terminal, tester.standard_input, tester.binary_text,
+                     tester.no_answer, tester.compressors_that_are_not_used, tester.identities, tester.one_core,
+                     tester.uneven_blocks, tester.official_convention, tester.double_precision, tester.traces,
+                     tester.trace_replaces, tester.context, tester.own_mpiexec, tester.long_text_over_mpi,
+                     tester.every_method):
             test()
     tester.checks.finish()
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Sample files for the tests of the tools: a tiny model as GGUF, broken copies of its weights file, a trace as JSON.
 
-  sample_files.py broken W.h5 FOLDER   writes a broken copy of W.h5 per row of BREAKS; prints {file name: word to be said}
+  sample_files.py broken W.h5 FOLDER   writes a broken copy of W.h5 for every entry of breaks(), and prints
+                                       {file name: a word that its refusal must say}
   sample_files.py dump FILE.h5         prints {"attributes": {…}, "datasets": {path: {shape, dtype, values}}}
 
 Both commands need h5py (run them with $APB_PYTHON); tiny_gguf() needs the standard library only.
@@ -100,7 +101,7 @@ def tiny_gguf(metadata: dict[str, tuple[int, Any]] | None = None, tensors: dict[
     return header + bytes(-len(header) % ALIGNMENT) + data
 
 
-# ---- broken weights files; from here on h5py is needed -----------------------------------------------------------------
+# ---- broken weights files; from here on h5py is needed ---------------------------------------------------------------
 
 def attribute(name: str, value: Any) -> Callable[[Any], None]:
     def change(file: Any) -> None:
@@ -192,7 +193,8 @@ def breaks() -> dict[str, tuple[str, Callable[[Any], None]]]:
                         ("rms_norm_eps", -1.0), ("rope_theta", np.bytes_(b"ten thousand")), ("num_layers", [2, 2]),
                         ("name", 7), ("num_q_heads", np.bytes_(b"two"))):
         label = value.decode() if isinstance(value, bytes) else str(value)
-        table[f"{name}_{''.join(c if c.isalnum() or c in '.-+' else '_' for c in label)}"] = (name, attribute(name, value))
+        table[f"{name}_{''.join(c if c.isalnum() or c in '.-+' else '_' for c in label)}"] = (name,
+                                                                                              attribute(name, value))
     table["num_layers_one_too_many"] = ("layers/2", attribute("num_layers", LAYERS + 1))
     table["vocab_size_too_large"] = ("token_offsets", attribute("vocab_size", len(VOCABULARY) + 1))
     table["hidden_size_other"] = ("embedding", attribute("hidden_size", HIDDEN * 2))
@@ -242,10 +244,13 @@ def dump(path: Path) -> None:
     with h5py.File(path, "r") as file:
         def visit(name: str, item: Any) -> None:
             if isinstance(item, h5py.Dataset):
-                datasets["/" + name] = {"shape": list(item.shape), "dtype": str(item.dtype), "values": item[...].tolist()}
+                datasets["/" +
+                         name] = {"shape": list(item.shape), "dtype": str(item.dtype), "values": item[...].tolist()}
         file.visititems(visit)
-        attributes = {name: value.decode() if isinstance(value, bytes) else value.item() if hasattr(value, "item") else value
-                      for name, value in file.attrs.items()}
+        attributes = {
+            name: value.decode() if isinstance(value, bytes) else value.item() if hasattr(value, "item") else value
+            for name, value in file.attrs.items()
+        }
     print(json.dumps({"attributes": attributes, "datasets": datasets}))
 
 

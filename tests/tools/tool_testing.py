@@ -94,7 +94,8 @@ class Checks:
 
     def refused(self, result: Result, what: str, *words: str, status: int = 2) -> bool:
         """Exit status, nothing on stdout, one line on stderr in which every word (a regular expression) occurs."""
-        if not self.that(result.status == status and not result.timed_out, f"{what}: must end with status {status}", result):
+        if not self.that(result.status == status and not result.timed_out, f"{what}: must end with status {status}",
+                         result):
             return False
         lines = result.error_lines()
         self.that(len(lines) == 1, f"{what}: must print exactly one line on stderr, prints {len(lines)}", result)
@@ -119,9 +120,9 @@ def skip(reason: str) -> NoReturn:
 
 
 def python_with(*modules: str) -> Optional[str]:
-    """The Python that $APB_PYTHON names, if it is there and has these modules."""
-    python = os.environ.get("APB_PYTHON", "")
-    if not python or not Path(python).exists():
+    """The Python of $APB_PYTHON, else ./apb's own, if it is there and has these modules. The tools then use it too."""
+    python = os.environ.setdefault("APB_PYTHON", str(ROOT / "build" / "venv" / "bin" / "python"))
+    if not Path(python).exists():
         return None
     found = run([python, "-c", "import " + ", ".join(modules)])
     return python if found.status == 0 else None
