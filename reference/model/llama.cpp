@@ -10,7 +10,9 @@
 namespace apb {
 namespace {
 
+// Far above any model, low enough that nothing made from them overflows or takes minutes.
 constexpr Index kMaxSize = Index{1} << 24;
+constexpr Index kMaxLayers = 4096;
 
 LlamaConfig read_config(const Hdf5Reader& file) {
   const auto require_equal = [&](const char* key, const std::string& allowed) {
@@ -22,10 +24,10 @@ LlamaConfig read_config(const Hdf5Reader& file) {
   if (const auto version = file.int_attribute("version"); version != 1) {
     throw BadInput(file.path(), "version", version, "1");
   }
-  const auto size = [&](const char* key) {
+  const auto size = [&](const char* key, Index max = kMaxSize) {
     const Index value = file.int_attribute(key);
-    if (value < 1 || value > kMaxSize) {
-      throw BadInput(file.path(), key, value, fmt::format("between 1 and {}", kMaxSize));
+    if (value < 1 || value > max) {
+      throw BadInput(file.path(), key, value, fmt::format("between 1 and {}", max));
     }
     return value;
   };
@@ -38,7 +40,7 @@ LlamaConfig read_config(const Hdf5Reader& file) {
   };
   LlamaConfig config;
   config.name = file.string_attribute("name");
-  config.num_layers = size("num_layers");
+  config.num_layers = size("num_layers", kMaxLayers);
   config.hidden_size = size("hidden_size");
   config.intermediate_size = size("intermediate_size");
   config.num_q_heads = size("num_q_heads");
@@ -49,6 +51,10 @@ LlamaConfig read_config(const Hdf5Reader& file) {
   config.rope_theta = positive("rope_theta");
   config.rms_norm_eps = positive("rms_norm_eps");
   config.eos_token_id = file.int_attribute("eos_token_id");
+  if (config.eos_token_id < -1 || config.eos_token_id >= config.vocab_size) {
+    throw BadInput(file.path(), "eos_token_id", config.eos_token_id,
+                   fmt::format("between -1 (none) and {}", config.vocab_size - 1));
+  }
   if (config.num_q_heads % config.num_kv_heads != 0) {
     throw BadInput(file.path(), "num_q_heads", config.num_q_heads,
                    fmt::format("a multiple of num_kv_heads ({})", config.num_kv_heads));

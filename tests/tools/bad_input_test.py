@@ -171,7 +171,7 @@ def cannot_finish(folder: Folder, what: str, command: list[Any], word: str, stat
 def full_disk(folder: Folder, run_tool: Path, demo_tool: Path) -> None:
     (folder.path / "text").write_bytes(b"some text" * 40)
     command = [run_tool, "--toy", "--text", "text", "--query", QUERY]
-    for limit in (0, 100, 2000, 20000):  # with 0 it cannot even be begun, which is no worse than a folder that is missing
+    for limit in (0, 100, 2000, 20000):  # 0: it cannot even be begun, which may be bad input
         cannot_finish(folder, f"a trace where no file may exceed {limit} bytes", command + ["--trace", "trace.h5"],
                       "trace.h5", (3, ) if limit else (2, 3), preexec_fn=small_files_only(limit))
     if Path("/dev/full").is_char_device():

@@ -196,7 +196,7 @@ def breaks() -> dict[str, tuple[str, Callable[[Any], None]]]:
         table[f"{name}_{''.join(c if c.isalnum() or c in '.-+' else '_' for c in label)}"] = (name,
                                                                                               attribute(name, value))
     table["num_layers_one_too_many"] = ("layers/2", attribute("num_layers", LAYERS + 1))
-    table["vocab_size_too_large"] = ("token_offsets", attribute("vocab_size", len(VOCABULARY) + 1))
+    table["vocab_size_too_large"] = ("embedding", attribute("vocab_size", len(VOCABULARY) + 1))
     table["hidden_size_other"] = ("embedding", attribute("hidden_size", HIDDEN * 2))
     table["everything_huge"] = ("", lambda file: [attribute(name, 2**24)(file) for name in
                                                   ("hidden_size", "intermediate_size", "num_layers", "vocab_size")])
