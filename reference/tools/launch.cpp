@@ -64,6 +64,9 @@ ExitStatus run_mpiexec(int num_ranks, const nlohmann::json& job) {
     setenv(name, "1", 1);
   }
   setenv("PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe", 1);
+  // Without ssh on the machine Open MPI 4 does not even start local ranks, unless told to use a
+  // program that is there (it is never called).
+  setenv("OMPI_MCA_plm_rsh_agent", "/bin/false", 0);
   const SubprocessResult result =
       run_subprocess({APB_MPIEXEC, "--bind-to", "none", "-n", std::to_string(num_ranks), own_path(),
                       "--transport", "mpi", "--ranks", std::to_string(num_ranks)},

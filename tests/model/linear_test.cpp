@@ -50,6 +50,28 @@ TEMPLATE_TEST_CASE("linear does not depend on the number of threads", "[linear]"
   CHECK(bit_equal(results[2], results[0]));
 }
 
+TEMPLATE_TEST_CASE("linear gives the same bits wherever its result lies", "[linear]", float,
+                   double) {
+  RandomTensors random(133);
+  for (const Index rows : {1, 2, 5}) {
+    for (const Index outputs : {1, 4, 9, 40}) {
+      for (const Index inputs : {1, 3, 8, 40}) {
+        const auto x = random.matrix<TestType>(rows, inputs);
+        const auto w = random.matrix<TestType>(outputs, inputs);
+        Matrix<TestType> expected(rows, outputs);
+        linear<TestType>(x, w, expected);
+        for (const Index shift : {1, 2, 3, 5}) {
+          CAPTURE(rows, outputs, inputs, shift);
+          std::vector<TestType> room(static_cast<std::size_t>(shift + rows * outputs));
+          Eigen::Map<Matrix<TestType>> y(room.data() + shift, rows, outputs);
+          linear<TestType>(x, w, y);
+          CHECK(bit_equal(Matrix<TestType>(y), expected));
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("linear refuses shapes that do not fit", "[linear]") {
   const Matrix<double> x = Matrix<double>::Zero(2, 3);
   const Matrix<double> w = Matrix<double>::Zero(5, 3);

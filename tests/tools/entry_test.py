@@ -105,7 +105,9 @@ class Offline:
             requirements = self.tree / "reference" / "tools" / "requirements.txt"
             folder = self.tree / "build" / "venv"
             (folder / "bin").mkdir(parents=True)
-            (folder / "bin" / "python").symlink_to(python)
+            wrapper = folder / "bin" / "python"  # a link would not find that Python's packages
+            wrapper.write_text(f'#!/bin/sh\nexec "{python}" "$@"\n')
+            wrapper.chmod(0o755)
             (folder / f"installed-{hashlib.md5(requirements.read_bytes()).hexdigest()[:12]}").touch()
 
     def run(self, *words: Any, stdin: bytes = b"") -> Result:

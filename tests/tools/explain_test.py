@@ -278,7 +278,7 @@ BAD = [
     (["--block-lens", "4,-1"], "--block-lens"),
     (["--block-lens", "9223372036854775807,9223372036854775807"], "--block-lens"),
     (["--block-lens", "2097152,1"], "--block-lens"),
-    (["--keep", "99999999999999999999"], "num_kept"),
+    (["--keep", "99999999999999999999"], "num_kept|--keep"),  # newer CLI11 refuses it first
     (["--block-lens", "4,4", "--ranks", "3"], "block_lens"),
     (["--block-lens", "4,4", "--tokens", "9"], "block_lens"),
     (["--element-bytes", "0"], "--element-bytes"),
@@ -522,7 +522,7 @@ class Explain(unittest.TestCase):
                 self.assertEqual(result.stdout, "")
                 self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
                 self.assertTrue(result.stderr.startswith("apb-explain: "), result.stderr)
-                self.assertIn(named, result.stderr)
+                self.assertRegex(result.stderr, named)
 
     def test_output_that_cannot_be_written(self):
         with open("/dev/full", "w", encoding="utf-8") as full:

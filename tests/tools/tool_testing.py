@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 IMPORT_PY = ROOT / "reference" / "tools" / "import.py"
 
 # Open MPI refuses to run as root, or more ranks than cores, unless it is told; MPICH reads none of these.
-MPI_ENVIRONMENT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+MPI_ENVIRONMENT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_plm_rsh_agent": "/bin/false",
                    "OMPI_MCA_rmaps_base_oversubscribe": "1", "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe"}
 
 Argument = Union[str, Path, int]
