@@ -33,7 +33,10 @@ hid_t native_type() {
   if constexpr (std::is_same_v<T, std::uint8_t>) return H5T_NATIVE_UINT8;
 }
 
+/// Before the first call: no messages of HDF5's own, and no clean-up at exit, which crashes after a
+/// full disk.
 void silence_hdf5() {
+  H5dont_atexit();
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
 }
 
@@ -283,10 +286,15 @@ template void Hdf5Reader::read(const std::string&, std::span<const Index>,
 Hdf5Writer::Hdf5Writer(const std::string& path)
     : path_(path), temporary_path_(fmt::format("{}.part-{}", path, getpid())) {
   silence_hdf5();
-  if (std::filesystem::is_directory(path)) throw BadInput(path + ": is a folder");
+  if (std::filesystem::exists(path) && !std::filesystem::is_regular_file(path)) {
+    throw BadInput(path + ": is a folder, pipe or device: must be a file or nothing yet");
+  }
   Hdf5Id file(H5Fcreate(temporary_path_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT),
               H5Fclose);
-  if (!file.valid()) throw BadInput(path + ": cannot be created (folder missing or not writable)");
+  if (!file.valid()) {
+    std::remove(temporary_path_.c_str());
+    throw BadInput(path + ": cannot be created (folder missing or not writable)");
+  }
   file_.push_back(std::move(file));
 }
 

@@ -32,6 +32,7 @@ from gguf_file import BadInput, Gguf, Tensor, first_bytes, show
 from gguf_tokenizer import byte_alphabet, tokenizer_datasets
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+OTHER_BYTES = 16 << 20  # of a weights file: tokenizer and HDF5's own structure, generously
 STEP_VALUES = 1 << 20  # weights that are dequantised at a time
 
 
@@ -153,9 +154,9 @@ def write_weights(path: Path, gguf: Gguf, model: dict[str, Any], plans: list[Pla
 
 
 def check_space(folder: Path, num_bytes: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if num_bytes > free:
-        raise OSError(f"needs {num_bytes} bytes of disk in {folder}, {free} are free")
+    """Takes the room for the weights file and gives it back: h5py crashes when a disk fills up under it."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        os.posix_fallocate(file.fileno(), 0, num_bytes + OTHER_BYTES)
 
 
 def unpacked(source: Path, folder: Path) -> Path:
@@ -178,7 +179,7 @@ def unpacked(source: Path, folder: Path) -> Path:
 def import_gguf(source: Path, out: Path) -> None:
     if not source.is_file():
         raise BadInput("no such file" if not source.exists() else "is not a file")
-    if out.is_dir() or not out.parent.is_dir():
+    if (out.exists() and not out.is_file()) or not out.parent.is_dir():
         raise BadInput("must be the name of a file in a folder that exists", str(out))
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as name:
         folder = Path(name)
@@ -276,8 +277,8 @@ def main() -> int:
         status, text = 3, f"{subject}: could not finish ({error or 'out of memory'})"
     except KeyboardInterrupt as interrupt:
         status, text = 3, f"{subject}: stopped by {interrupt}"
-    print("import:", " ".join(text.split()), file=sys.stderr)
-    return status
+    print("import:", " ".join(text.split()), file=sys.stderr, flush=True)
+    os._exit(status)  # HDF5 would try once more to write a file that the disk had no room for, and crash
 
 
 if __name__ == "__main__":

@@ -21,7 +21,11 @@ int fail(const CLI::App& app, ExitStatus status, std::string_view line) {
 int tool_main(CLI::App& app, int argc, char** argv, const std::function<ExitStatus()>& work) {
   try {
     app.parse(argc, argv);
-    return process_exit_code(work());
+    const ExitStatus status = work();
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+      throw CannotRun("standard output cannot be written");
+    }
+    return process_exit_code(status);
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
