@@ -52,21 +52,22 @@ struct RowSoftmax {
   Scalar weight_sum;
 };
 
-/// Turns the visible scores of one row (a part per segment) into weights exp(score - max).
+/// Turns the visible products q·k of one row (a part per segment) into weights exp(score - max),
+/// score = scale q·k.
 /// \returns the row's lse and the sum of its weights
 template <class Scalar>
-RowSoftmax<Scalar> softmax_in_place(std::span<ScoreRow<Scalar>> parts) {
+RowSoftmax<Scalar> softmax_in_place(std::span<ScoreRow<Scalar>> parts, Scalar scale) {
   // A NaN score may or may not be taken for the maximum; either way every weight sum is NaN.
   Scalar max = -kInfinity<Scalar>;
   for (const auto& part : parts) {
     if (part.size() > 0) max = std::max(max, part.maxCoeff());
   }
   // All visible scores are -inf (or NaN): shifting by 0 gives weights 0 (or NaN), never inf - inf.
-  const Scalar shift = max == -kInfinity<Scalar> ? Scalar{0} : max;
+  const Scalar shift = max == -kInfinity<Scalar> ? Scalar{0} : scale * max;
 
   Scalar weight_sum = 0;
   for (auto& part : parts) {
-    part = (part - shift).exp();
+    part = (part * scale - shift).exp();
     // Eigen's exp clamps its argument: a score of -inf would keep a tiny weight.
     for (Scalar& weight : part) {
       weight = weight < std::numeric_limits<Scalar>::min() ? Scalar{0} : weight;
@@ -116,7 +117,7 @@ class TileAttention {
             Eigen::OuterStride<>(row_stride_)};
   }
 
-  /// scores(s) = scale * Q K_s^T for every segment.
+  /// scores(s) = Q K_s^T for every segment, unscaled.
   void score(Index head) {
     first_column_.clear();
     row_stride_ = 0;
@@ -129,7 +130,6 @@ class TileAttention {
       auto segment_scores = scores(s);
       segment_scores.noalias() = query_.slice(begin_, rows_).head(head) *
                                  kv_head(segments_[s].key, head, segment_scores.cols()).transpose();
-      segment_scores *= scale_;
     }
   }
 
@@ -144,7 +144,7 @@ class TileAttention {
         visible.emplace_back(scores_.data() + row * row_stride_ + first_column_[s], keys);
         pairs += keys;
       }
-      const auto [row_lse, weight_sum] = softmax_in_place<Scalar>(visible);
+      const auto [row_lse, weight_sum] = softmax_in_place<Scalar>(visible, scale_);
       lse(begin_ + row, head) = row_lse;
       weight_sums_[static_cast<std::size_t>(row)] = weight_sum;
     }
