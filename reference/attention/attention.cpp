@@ -62,8 +62,10 @@ RowSoftmax<Scalar> softmax_in_place(std::span<ScoreRow<Scalar>> parts, Scalar sc
   for (const auto& part : parts) {
     if (part.size() > 0) max = std::max(max, part.maxCoeff());
   }
-  // All visible scores are -inf (or NaN): shifting by 0 gives weights 0 (or NaN), never inf - inf.
-  const Scalar shift = max == -kInfinity<Scalar> ? Scalar{0} : scale * max;
+  // All visible scores are -inf (or NaN), perhaps only once scaled: shifting by 0 gives weights 0
+  // (or NaN), never inf - inf.
+  Scalar shift = scale * max;
+  if (shift == -kInfinity<Scalar>) shift = 0;
 
   Scalar weight_sum = 0;
   for (auto& part : parts) {

@@ -124,6 +124,20 @@ TEMPLATE_TEST_CASE("only scores of -inf: nothing is seen", "[attention]", float,
                   Matrix<TestType>(Matrix<TestType>::Constant(kRows, 1, -kInf<TestType>))));
 }
 
+TEMPLATE_TEST_CASE("a finite product whose scaled score is -inf has weight 0 too", "[attention]",
+                   float, double) {
+  RandomTensors random(24);
+  AttentionCase<TestType> work(random, kRows, {1, 1, 1}, {{9, kAll}});
+  const TestType large = std::sqrt(std::numeric_limits<TestType>::max()) / 2;
+  for (TestType& q : work.query.values()) q = large;
+  for (TestType& k : work.keys[0].values()) k = -large;
+  work.softmax_scale = 16;
+  const auto result = work.attend_all();
+  CHECK(bit_equal(result.out, HeadsTensor<TestType>(kRows, 1, 1)));
+  CHECK(bit_equal(result.lse,
+                  Matrix<TestType>(Matrix<TestType>::Constant(kRows, 1, -kInf<TestType>))));
+}
+
 TEMPLATE_TEST_CASE("a weight too small for the type is 0, never more", "[attention]", float,
                    double) {
   // exp(-1e4) is 0 in any type; a clamped exponential would leave a tiny weight.
