@@ -32,12 +32,9 @@ class Hdf5Id {
   Close close_;
 };
 
-/// Reads a file through once in a child process with limits on time and memory (all structure and
-/// attributes; of contiguous data only the first value): libhdf5 itself crashes or hangs on some
-/// broken files. Call it before anything else touches a file from outside,
-/// and before MPI is initialised.
-/// \throws BadInput if the file is missing, is not HDF5, or is corrupt
-void check_hdf5_in_child(const std::string& path);
+/// Called before anything else of HDF5: no messages of its own on stderr, and no clean-up at exit,
+/// which crashes after a full disk.
+void silence_hdf5();
 
 /// An HDF5 file that is only read. Every error is a BadInput that names file and key.
 class Hdf5Reader {

@@ -91,6 +91,7 @@ template <class Scalar>
 std::vector<int> greedy_decode(const LlamaWeights<Scalar>& weights, KvCache<Scalar>& cache,
                                const std::vector<int>& query, Index doc_len, Index max_tokens,
                                Communicator& communicator) {
+  if (query.empty()) throw std::invalid_argument("greedy_decode: the query needs a token");
   const int last_rank = communicator.num_ranks() - 1;
   std::vector<int> answer;
   std::vector<int> rows = query;
@@ -136,6 +137,9 @@ std::vector<double> document_nll(const LlamaWeights<Scalar>& weights, const Rank
   std::vector<int> own_targets;
   const RankLayout& layout = context.rank_layout();
   for (const Index doc_pos : positions) {
+    if (doc_pos >= std::ssize(document)) {
+      throw std::invalid_argument("document_nll: no such document token");
+    }
     const int owner = context.layout.owner(doc_pos - 1);
     ++counts[static_cast<std::size_t>(owner)];
     if (owner != context.communicator.rank()) continue;

@@ -26,6 +26,7 @@ template <class Scalar>
 /// Query pass, then one token at a time, the most probable one (the lowest id among equals).
 /// Stops after max_tokens or before the model's end-of-sequence token. Collective.
 /// \returns the answer's token ids, the same on all ranks
+/// \throws std::invalid_argument if the query is empty
 template <class Scalar>
 [[nodiscard]] std::vector<int> greedy_decode(const LlamaWeights<Scalar>& weights,
                                              KvCache<Scalar>& cache, const std::vector<int>& query,
@@ -47,8 +48,8 @@ template <class Scalar>
                                             Communicator& communicator);
 
 /// nll (nats) of document tokens given all before them, by their prefill. Collective.
-/// \param positions doc_pos of the tokens, ascending; doc_pos 0 has no prediction and is refused
-/// \returns on every rank, one value per position
+/// \param positions doc_pos of the tokens, ascending, in 1 … doc_len-1 (doc_pos 0 has no
+/// prediction) \returns on every rank, one value per position
 template <class Scalar>
 [[nodiscard]] std::vector<double> document_nll(const LlamaWeights<Scalar>& weights,
                                                const RankContext& context,

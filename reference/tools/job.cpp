@@ -7,7 +7,7 @@
 #include <cstdlib>
 
 #include "reference/core/error.hpp"
-#include "reference/core/hdf5_file.hpp"
+#include "reference/core/hdf5_guard.hpp"
 
 namespace apb {
 namespace {

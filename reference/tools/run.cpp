@@ -171,6 +171,12 @@ nlohmann::json prepare_job(const RunOptions& options, bool embed_query_given) {
   options.model.check();
   const LlamaConfig model = options.model.shape();
   const auto encoded = options.model.tokenizer().encode({text, options.query, options.expected});
+  if (encoded[1].ids.empty()) {
+    throw BadInput("--query: has no token: the model's vocabulary lacks all its characters");
+  }
+  if (encoded[2].ids.empty() && !options.expected.empty()) {
+    throw BadInput("--expect: has no token: the model's vocabulary lacks all its characters");
+  }
   // As its paper has it, Star's anchor holds no query unless that is asked for.
   const bool embed_query =
       embed_query_given ? options.embed_query : options.method != to_string(Method::kStar);

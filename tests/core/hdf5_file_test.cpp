@@ -1,6 +1,7 @@
 // HDF5 files: what is written is read back; what is broken or missing is refused by name.
 
 #include "reference/core/hdf5_file.hpp"
+#include "reference/core/hdf5_guard.hpp"
 
 #include <array>
 #include <filesystem>

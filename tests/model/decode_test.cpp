@@ -194,6 +194,19 @@ TEST_CASE("teacher forcing needs a query and an answer", "[decode]") {
   CHECK_THROWS_AS(force({1}, {}), std::invalid_argument);
 }
 
+TEST_CASE("greedy decoding needs a query", "[decode]") {
+  const auto weights = toy_weights<double>(27);
+  const ModelCase work = exact_case(1, {}, weights);
+  const auto decode = [&](const std::vector<int>& query) {
+    (void)on_local_ranks(1, [&](Communicator& communicator) {
+      auto cache = prefill_rank(work, weights, communicator).cache;
+      return greedy_decode(weights, cache, query, kDocLen, 1, communicator);
+    });
+  };
+  CHECK_NOTHROW(decode({1}));
+  CHECK_THROWS_AS(decode({}), std::invalid_argument);
+}
+
 TEMPLATE_TEST_CASE("log probabilities: the formula, summing to one", "[decode]", float, double) {
   const auto weights = toy_weights<TestType>(28);
   RandomTensors random(29);

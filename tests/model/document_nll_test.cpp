@@ -74,5 +74,13 @@ TEST_CASE("the first token has no prediction", "[nll]") {
   CHECK_THROWS_AS(nll_on_ranks(work, weights, {0, 1}), std::logic_error);
 }
 
+TEST_CASE("there is no token after the last", "[nll]") {
+  const auto weights = toy_weights<double>(33);
+  const ModelCase work = lossy_case(2, {}, weights);
+  const Index doc_len = std::ssize(work.document);
+  CHECK_NOTHROW(nll_on_ranks(work, weights, {doc_len - 1}));
+  CHECK_THROWS_AS(nll_on_ranks(work, weights, {doc_len}), std::invalid_argument);
+}
+
 }  // namespace
 }  // namespace apb

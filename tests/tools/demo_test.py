@@ -233,8 +233,16 @@ def why_not_the_real_model() -> str:
                              "tokenizers") else "$APB_PYTHON with h5py, numpy, gguf and tokenizers is missing"
 
 
+def check_words_without_tokens(checks: Checks, tool: Path) -> None:
+    """Byte 4 has no token in this model's vocabulary, so a question of it alone asks nothing."""
+    for option, words in (("--query", ["--query", "\x04"]), ("--expect", ["--query", "What?", "--expect", "\x04"])):
+        result = run([tool, "--text", __file__, *words])
+        checks.refused(result, f"apb-run {option} without a token", option, "token")
+
+
 def main() -> None:
-    tool = program(arguments("BIN_DIR", 1)[0], "apb-demo")
+    bin_dir = arguments("BIN_DIR", 1)[0]
+    tool = program(bin_dir, "apb-demo")
     checks = Checks()
     check_toy(checks, tool)
     reason = why_not_the_real_model()
@@ -244,6 +252,7 @@ def main() -> None:
         print(f"the toy model's demo: {checks.passed} checks passed")
         print(f"SKIPPED: {reason}")
         raise SystemExit(SKIPPED)
+    check_words_without_tokens(checks, program(bin_dir, "apb-run"))
     reports: dict[str, dict[str, Any]] = {}
     for key in KEYS:
         result = run([tool, "--json", "--key", key], timeout=RUN_S)
