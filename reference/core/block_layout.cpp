@@ -10,7 +10,7 @@ namespace {
 std::pair<const RowRun*, Index> locate(const RankLayout& layout, Index row) {
   Index offset = row;
   for (const RowRun& run : layout.runs) {
-    if (offset < run.count) return {&run, offset};
+    if (offset >= 0 && offset < run.count) return {&run, offset};
     offset -= run.count;
   }
   throw std::out_of_range("RankLayout: row out of range");

@@ -23,6 +23,18 @@ hid_t native_type() {
   if constexpr (std::is_same_v<T, std::uint8_t>) return H5T_NATIVE_UINT8;
 }
 
+/// Whether values of a type may be read as T without loss of meaning: integers as numbers, but no
+/// fractions as integers.
+template <class T>
+bool readable_as(hid_t type) {
+  const H5T_class_t found = H5Tget_class(type);
+  return found == H5T_INTEGER || (found == H5T_FLOAT && std::is_floating_point_v<T>);
+}
+
+Index product(std::span<const Index> shape) {
+  return std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<Index>());
+}
+
 std::string describe(std::span<const Index> shape) {
   return fmt::format("shape [{}]", fmt::join(shape, ", "));
 }
@@ -46,8 +58,9 @@ T scalar_attribute(hid_t file, const std::string& path, const std::string& name,
                    const char* allowed) {
   const Hdf5Id attribute = open_attribute(file, path, name);
   const Hdf5Id space(H5Aget_space(attribute.get()), H5Sclose);
+  const Hdf5Id type(H5Aget_type(attribute.get()), H5Tclose);
   T value{};
-  if (H5Sget_simple_extent_npoints(space.get()) != 1 ||
+  if (H5Sget_simple_extent_npoints(space.get()) != 1 || !readable_as<T>(type.get()) ||
       H5Aread(attribute.get(), native_type<T>(), &value) < 0) {
     throw BadInput(fmt::format("{}: attribute {}: must be {}", path, name, allowed));
   }
@@ -125,14 +138,17 @@ template <class T>
 void Hdf5Reader::read(const std::string& dataset, std::span<const Index> expected_shape,
                       std::span<T> values) const {
   require_shape(dataset, expected_shape);
-  const Index count = std::accumulate(expected_shape.begin(), expected_shape.end(), Index{1},
-                                      std::multiplies<Index>());
-  if (count != std::ssize(values))
+  if (product(expected_shape) != std::ssize(values)) {
     throw std::invalid_argument("Hdf5Reader: room differs from shape");
+  }
   const Hdf5Id id(H5Dopen2(file_.get(), dataset.c_str(), H5P_DEFAULT), H5Dclose);
+  const Hdf5Id type(H5Dget_type(id.get()), H5Tclose);
+  if (!readable_as<T>(type.get())) {
+    throw BadInput(fmt::format("{}: dataset {}: must hold {}", path_, dataset,
+                               std::is_floating_point_v<T> ? "numbers" : "integers"));
+  }
   if (H5Dread(id.get(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
-    throw BadInput(fmt::format("{}: dataset {}: cannot be read (truncated or of another type)",
-                               path_, dataset));
+    throw BadInput(fmt::format("{}: dataset {}: cannot be read (truncated?)", path_, dataset));
   }
 }
 
@@ -207,6 +223,9 @@ void Hdf5Writer::set_attribute(const std::string& group, const std::string& name
 template <class T>
 void Hdf5Writer::write(const std::string& dataset, std::span<const Index> shape,
                        std::span<const T> values) {
+  if (product(shape) != std::ssize(values)) {
+    throw std::invalid_argument("Hdf5Writer: number of values differs from shape");
+  }
   const std::vector<hsize_t> dims(shape.begin(), shape.end());
   const Hdf5Id space(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr),
                      H5Sclose);

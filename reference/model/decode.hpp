@@ -49,7 +49,8 @@ template <class Scalar>
 
 /// nll (nats) of document tokens given all before them, by their prefill. Collective.
 /// \param positions doc_pos of the tokens, ascending, in 1 … doc_len-1 (doc_pos 0 has no
-/// prediction) \returns on every rank, one value per position
+/// prediction)
+/// \returns on every rank, one value per position
 template <class Scalar>
 [[nodiscard]] std::vector<double> document_nll(const LlamaWeights<Scalar>& weights,
                                                const RankContext& context,

@@ -9,8 +9,11 @@
 namespace apb {
 namespace {
 
-/// Rows that one thread turns or activates at a time.
+/// Rows that one thread activates at a time.
 constexpr Index kRowTile = 64;
+/// Rows whose feed-forward activations, the widest of the model, are held at a time: enough to
+/// share among threads.
+constexpr Index kFeedForwardRows = 1024;
 
 /// A dense per-head tensor seen as a matrix [rows, heads * head_dim].
 template <class Scalar>
@@ -31,6 +34,24 @@ void swiglu(Matrix<Scalar>& gate, const Matrix<Scalar>& up) {
     const Index rows = std::min(kRowTile, gate.rows() - begin);
     auto g = gate.middleRows(begin, rows).array();
     g = g / (Scalar{1} + (-g).exp()) * up.middleRows(begin, rows).array();
+  }
+}
+
+/// out = (silu(x W_gate^T) * x W_up^T) W_down^T.
+/// \param x, out [rows, hidden_size]
+template <class Scalar>
+void feed_forward(const LlamaLayerWeights<Scalar>& w, const Matrix<Scalar>& x, Matrix<Scalar>& out,
+                  Counters& counters) {
+  Matrix<Scalar> gate;
+  Matrix<Scalar> up;
+  for (Index begin = 0; begin < x.rows(); begin += kFeedForwardRows) {
+    const Index rows = std::min(kFeedForwardRows, x.rows() - begin);
+    gate.resize(rows, w.gate.rows());
+    up.resize(rows, w.up.rows());
+    counters.projection_flop += linear<Scalar>(x.middleRows(begin, rows), w.gate, gate);
+    counters.projection_flop += linear<Scalar>(x.middleRows(begin, rows), w.up, up);
+    swiglu(gate, up);
+    counters.projection_flop += linear<Scalar>(gate, w.down, out.middleRows(begin, rows));
   }
 }
 
@@ -128,13 +149,7 @@ void finish_layer(const LlamaWeights<Scalar>& weights, Index layer,
   counters.projection_flop += linear<Scalar>(as_matrix(attention_out), w.output, update);
   hidden += update;
 
-  const Matrix<Scalar> normed = rms_norm(hidden, w.ffn_norm, config.rms_norm_eps);
-  Matrix<Scalar> gate(hidden.rows(), config.intermediate_size);
-  Matrix<Scalar> up(hidden.rows(), config.intermediate_size);
-  counters.projection_flop += linear<Scalar>(normed, w.gate, gate);
-  counters.projection_flop += linear<Scalar>(normed, w.up, up);
-  swiglu(gate, up);
-  counters.projection_flop += linear<Scalar>(gate, w.down, update);
+  feed_forward(w, rms_norm(hidden, w.ffn_norm, config.rms_norm_eps), update, counters);
   hidden += update;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <new>
 
+#include "reference/core/memory.hpp"
 #include "reference/tools/launch.hpp"
 
 namespace apb {
@@ -19,6 +20,7 @@ int fail(const CLI::App& app, ExitStatus status, std::string_view line) {
 }  // namespace
 
 int tool_main(CLI::App& app, int argc, char** argv, const std::function<ExitStatus()>& work) {
+  keep_freed_memory();
   try {
     app.parse(argc, argv);
     const ExitStatus status = work();

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "reference/comm/ranks.hpp"
+#include "reference/core/memory.hpp"
 #include "reference/model/evaluate.hpp"
 
 namespace apb {
@@ -104,6 +105,7 @@ void time_prefill(const char* what, Method method, int num_ranks,
 }  // namespace apb
 
 int main() {
+  apb::keep_freed_memory();
   const auto weights = apb::random_weights();
   fmt::print("{} threads\n", omp_get_max_threads());
   apb::time_prefill("full prefill of 2,048 tokens, float, 1 rank", apb::Method::kFull, 1, weights);

@@ -194,6 +194,7 @@ TEST_CASE("rows and tokens outside are refused", "[block_layout]") {
   CHECK_THROWS_AS(layout.owner(-1), std::out_of_range);
   CHECK_THROWS_AS(layout.owner(10), std::out_of_range);
   CHECK_THROWS_AS(layout.ranks[0].doc_pos(5), std::out_of_range);
+  CHECK_THROWS_AS(layout.ranks[0].doc_pos(-1), std::out_of_range);
   CHECK_THROWS_AS(layout.ranks[0].position(5), std::out_of_range);
   CHECK_THROWS_AS(layout.ranks[0].token(4, {1, 2, 3}, {}), std::out_of_range);
 }

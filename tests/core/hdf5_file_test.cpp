@@ -149,6 +149,11 @@ TEST_CASE("what is missing or of another shape is refused by name", "[hdf5]") {
         path + ": attribute schema: must be one number");
   CHECK(refusal([&] { (void)reader.string_attribute("version"); }) ==
         path + ": attribute version: must be one string of fixed length");
+  CHECK(refusal([&] { (void)reader.int_attribute("scale"); }) ==
+        path + ": attribute scale: must be one integer");
+  CHECK(reader.double_attribute("version") == -7);
+  CHECK(refusal([&] { (void)read<std::int64_t>(reader, "/floats", {4}); }) ==
+        path + ": dataset /floats: must hold integers");
   CHECK(refusal([&] { (void)reader.shape("/none"); }) == path + ": dataset /none is missing");
   CHECK(refusal([&] { (void)read<float>(reader, "/none", {4}); }) ==
         path + ": dataset /none is missing");
@@ -166,6 +171,8 @@ TEST_CASE("room that differs from the shape is a mistake of the caller", "[hdf5]
   std::vector<float> room(3);
   CHECK_THROWS_AS(reader.read<float>("/floats", std::array<Index, 1>{4}, room),
                   std::invalid_argument);
+  Hdf5Writer writer(folder.file("other.h5"));
+  CHECK_THROWS_AS(write(writer, "/floats", {5}, kFloats), std::invalid_argument);
 }
 
 TEST_CASE("files that are missing or not HDF5 are refused by name", "[hdf5]") {
