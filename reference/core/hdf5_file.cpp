@@ -32,7 +32,7 @@ bool readable_as(hid_t type) {
 }
 
 Index product(std::span<const Index> shape) {
-  return std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<Index>());
+  return std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>());
 }
 
 std::string describe(std::span<const Index> shape) {

@@ -10,10 +10,10 @@ namespace apb {
 /// activations come and go at every layer; getting their pages anew each time costs a tenth of a
 /// prefill. Called once at the start of a program; an allocator other than glibc's may ignore it.
 inline void keep_freed_memory() {
-  constexpr int kLargestThreshold_bytes = 32 << 20;  // glibc accepts no larger one
-  constexpr int kNeverTrim_bytes = 1 << 30;
-  mallopt(M_MMAP_THRESHOLD, kLargestThreshold_bytes);
-  mallopt(M_TRIM_THRESHOLD, kNeverTrim_bytes);
+  constexpr int kLargestThreshold = 32 << 20;  // bytes; glibc accepts no more
+  constexpr int kNeverTrim = 1 << 30;          // bytes
+  mallopt(M_MMAP_THRESHOLD, kLargestThreshold);
+  mallopt(M_TRIM_THRESHOLD, kNeverTrim);
 }
 
 }  // namespace apb

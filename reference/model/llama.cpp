@@ -105,14 +105,14 @@ Matrix<Scalar> read_matrix(const Hdf5Reader& file, const std::string& name) {
 
 LlamaConfig read_config(const std::string& path) {
   const Hdf5Reader file(path);
-  const LlamaConfig config = read_config(file);
+  LlamaConfig config = read_config(file);
   for (const auto& [name, shape] : weight_shapes(config, is_tied(file))) {
     file.require_shape(name, shape);
   }
   for (Index layer = 0; layer < config.num_layers; ++layer) {
     for (const char* bias : {"query_bias", "key_bias", "value_bias"}) {
       const std::string name = fmt::format("/layers/{}/{}", layer, bias);
-      if (file.has(name)) throw BadInput(path + ": dataset " + name + ": biases are not supported");
+      if (file.has(name)) throw BadInput(fmt::format("{}: dataset {}: biases are not supported", path, name));
     }
   }
   return config;

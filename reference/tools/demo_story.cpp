@@ -39,7 +39,7 @@ DemoStory tell_story(const Tokenizer& tokenizer, const std::string& key, int num
     }
     text += kFiller;
   }
-  const Index digits_begin =
+  const auto digits_begin =
       static_cast<Index>(text.find(key, static_cast<std::size_t>(restatement.first)));
 
   const auto encoded = tokenizer.encode({text, kDemoQuery, " " + key});

@@ -22,7 +22,7 @@ std::string environment(const char* name) {
 }  // namespace
 
 std::string ModelSource::default_path() {
-  if (const std::string path = environment("APB_WEIGHTS"); !path.empty()) return path;
+  if (std::string path = environment("APB_WEIGHTS"); !path.empty()) return path;
   const std::string cache = environment("XDG_CACHE_HOME");
   return (cache.empty() ? environment("HOME") + "/.cache" : cache) +
          "/apb/models/smollm2-135m-instruct.h5";
