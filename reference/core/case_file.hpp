@@ -1,0 +1,108 @@
+#pragma once
+/// \file
+/// Case and candidate files: one layer's attention, selection and merge with all inputs, for any
+/// number of ranks, exchanged between the reference, kernels in any language and notebooks (HDF5,
+/// the design's contract "Case file").
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "reference/core/block_layout.hpp"
+
+namespace apb {
+
+/// A floating-point format. In a case: what every stored input is exactly representable in.
+enum class ValueType { kFloat64, kFloat32, kBfloat16, kFloat16 };
+
+[[nodiscard]] std::string_view to_string(ValueType type);
+/// \throws BadInput on an unknown name, listing the known ones
+[[nodiscard]] ValueType parse_value_type(std::string_view name);
+/// The nearest value of a format, ties to even; overflow gives infinity, NaN stays NaN.
+[[nodiscard]] double round_to(ValueType type, double value);
+
+/// Kept document positions, one ascending list per KV head.
+using HeadPositions = std::vector<std::vector<Index>>;
+
+/// What `retaining_head` scored the block with; inputs before RoPE.
+struct RetainingCase {
+  Matrix<double> input;  ///< [block_rows, (num_q_heads + 2 num_kv_heads) * head_dim]
+  Matrix<double> fc1;    ///< [hidden, (num_q_heads + 2 num_kv_heads) * head_dim]
+  Matrix<double> fc2;    ///< [num_kv_heads, hidden]
+};
+
+/// One rank of a case. rows = anchor_rows + block_rows, anchor first.
+struct CaseRank {
+  int rank = 0;
+  RankLayout layout;  ///< derived from the case's config; the file's doc_pos and position agree
+
+  HeadsTensor<double> query;          ///< [rows, num_q_heads, head_dim], after RoPE
+  HeadsTensor<double> key;            ///< [rows, num_kv_heads, head_dim], after RoPE
+  HeadsTensor<double> value;          ///< [rows, num_kv_heads, head_dim]
+  HeadsTensor<double> passing_key;    ///< [passing_rows, num_kv_heads, head_dim]
+  HeadsTensor<double> passing_value;  ///< [passing_rows, num_kv_heads, head_dim]
+  HeadPositions passing_doc_pos;      ///< num_kv_heads lists of passing_rows
+  Matrix<double> importance;          ///< [block_rows, num_kv_heads]; empty if nothing is kept
+  HeadPositions kept_positions;       ///< num_kv_heads lists of layout.num_kept
+
+  std::optional<HeadsTensor<double>> score_query;  ///< [query rows, num_q_heads, head_dim]
+  std::optional<RetainingCase> retaining;
+  std::optional<HeadsTensor<double>> out;  ///< [rows, num_q_heads, head_dim]
+  std::optional<Matrix<double>> lse;       ///< [rows, num_q_heads], natural log
+};
+
+/// One rank's part of a query pass.
+struct DecodeRank {
+  HeadsTensor<double> key;    ///< [cached rows, num_kv_heads, head_dim]
+  HeadsTensor<double> value;  ///< [cached rows, num_kv_heads, head_dim]
+  bool causal_tail = false;   ///< the last query-many cached rows are the query's own
+  HeadsTensor<double> out;    ///< partial, [query rows, num_q_heads, head_dim]
+  Matrix<double> lse;         ///< partial, [query rows, num_q_heads]
+};
+
+/// The query pass over all ranks' caches.
+struct DecodeCase {
+  HeadsTensor<double> query;  ///< [query rows, num_q_heads, head_dim], after RoPE
+  std::vector<DecodeRank> ranks;
+  HeadsTensor<double> out;  ///< merged
+  Matrix<double> lse;       ///< merged
+};
+
+struct CaseFile {
+  std::string method;  ///< "full", "star" or "apb"
+  ApbConfig config;    ///< as the method runs it
+  ValueType value_type = ValueType::kFloat64;
+  std::vector<CaseRank> ranks;  ///< those in the file, ascending
+  std::optional<DecodeCase> decode;
+};
+
+/// What a kernel computed for one rank: any subset.
+struct CandidateRank {
+  int rank = 0;
+  std::optional<std::vector<Index>> row_index;  ///< rows that out and lse hold; absent: all
+  std::optional<HeadsTensor<double>> out;       ///< [rows given, num_q_heads, head_dim]
+  std::optional<Matrix<double>> lse;            ///< [rows given, num_q_heads]
+  std::optional<Matrix<double>> importance;     ///< [block_rows, num_kv_heads]
+  std::optional<HeadPositions> kept_positions;  ///< num_kv_heads lists, any order
+};
+
+struct CandidateFile {
+  ValueType compute_type = ValueType::kFloat32;  ///< of products and of P
+  ValueType out_type = ValueType::kFloat32;      ///< that out was rounded to
+  std::vector<CandidateRank> ranks;
+  std::optional<DecodeCase> decode;  ///< out and lse only, partial and merged
+};
+
+/// Both check every shape, type and range against the case's own attributes.
+/// Call check_hdf5_in_child on a file from outside first.
+/// \throws BadInput naming file, key, value and what is allowed
+[[nodiscard]] CaseFile read_case(const std::string& path);
+/// \param problem the case that the candidate answers: gives the shapes
+[[nodiscard]] CandidateFile read_candidate(const std::string& path, const CaseFile& problem);
+
+/// Write under a temporary name, then rename.
+void write_case(const std::string& path, const CaseFile& problem);
+void write_candidate(const std::string& path, const CandidateFile& candidate);
+
+}  // namespace apb
