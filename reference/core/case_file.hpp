@@ -56,9 +56,9 @@ struct CaseRank {
 struct DecodeRank {
   HeadsTensor<double> key;    ///< [cached rows, num_kv_heads, head_dim]
   HeadsTensor<double> value;  ///< [cached rows, num_kv_heads, head_dim]
-  bool causal_tail = false;   ///< the last query-many cached rows are the query's own
-  HeadsTensor<double> out;    ///< partial, [query rows, num_q_heads, head_dim]
-  Matrix<double> lse;         ///< partial, [query rows, num_q_heads]
+  Index query_keys = 0;     ///< last cached rows that are the query's own, seen causally: 0 or all
+  HeadsTensor<double> out;  ///< partial, [query rows, num_q_heads, head_dim]
+  Matrix<double> lse;       ///< partial, [query rows, num_q_heads]
 };
 
 /// The query pass over all ranks' caches.
