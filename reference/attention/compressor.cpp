@@ -23,19 +23,6 @@ Index first_query_row(const RankLayout& layout) {
   throw std::logic_error("query_aware: this rank holds no query");
 }
 
-template <class Score>
-Matrix<typename std::invoke_result_t<Score, Index, Index>> score_each(const RankLayout& layout,
-                                                                      Index num_kv_heads,
-                                                                      const Score& score) {
-  Matrix<std::invoke_result_t<Score, Index, Index>> scores(layout.block_len, num_kv_heads);
-  for (Index row = 0; row < layout.block_len; ++row) {
-    for (Index head = 0; head < num_kv_heads; ++head) {
-      scores(row, head) = score(head, layout.block_begin + row);
-    }
-  }
-  return scores;
-}
-
 }  // namespace
 
 double random_score(std::uint64_t seed, Index layer, Index kv_head, Index doc_pos) {
@@ -84,6 +71,21 @@ HeadsTensor<Scalar> embedded_query_rows(const ApbConfig& config, const RankLayou
 }
 
 template <class Scalar>
+Matrix<Scalar> query_free_scores(const ApbConfig& config, const RankLayout& block, Index layer) {
+  Matrix<Scalar> scores(block.block_len, config.num_kv_heads);
+  for (Index row = 0; row < block.block_len; ++row) {
+    const Index doc_pos = block.block_begin + row;
+    for (Index head = 0; head < config.num_kv_heads; ++head) {
+      scores(row, head) =
+          config.compressor == Compressor::kRecent
+              ? static_cast<Scalar>(doc_pos)
+              : static_cast<Scalar>(random_score(config.seed, layer, head, doc_pos));
+    }
+  }
+  return scores;
+}
+
+template <class Scalar>
 Matrix<Scalar> block_scores(const ApbConfig& config, const RankLayout& layout, Index layer,
                             const HeadsView<const Scalar>& query,
                             const HeadsView<const Scalar>& block_key, Communicator& communicator,
@@ -94,12 +96,8 @@ Matrix<Scalar> block_scores(const ApbConfig& config, const RankLayout& layout, I
       return query_aware_scores<Scalar>(score_query.view(), block_key, counters);
     }
     case Compressor::kRandom:
-      return score_each(layout, block_key.heads, [&](Index kv_head, Index doc_pos) {
-        return static_cast<Scalar>(random_score(config.seed, layer, kv_head, doc_pos));
-      });
     case Compressor::kRecent:
-      return score_each(layout, block_key.heads,
-                        [](Index, Index doc_pos) { return static_cast<Scalar>(doc_pos); });
+      return query_free_scores<Scalar>(config, layout, layer);
     case Compressor::kNone:
       break;
   }
@@ -110,6 +108,8 @@ template Matrix<float> query_aware_scores(const HeadsView<const float>&,
                                           const HeadsView<const float>&, Counters&);
 template Matrix<double> query_aware_scores(const HeadsView<const double>&,
                                            const HeadsView<const double>&, Counters&);
+template Matrix<float> query_free_scores(const ApbConfig&, const RankLayout&, Index);
+template Matrix<double> query_free_scores(const ApbConfig&, const RankLayout&, Index);
 template HeadsTensor<float> embedded_query_rows(const ApbConfig&, const RankLayout&,
                                                 const HeadsView<const float>&, Communicator&);
 template HeadsTensor<double> embedded_query_rows(const ApbConfig&, const RankLayout&,

@@ -35,6 +35,12 @@ template <class Scalar>
                                                       const HeadsView<const Scalar>& query,
                                                       Communicator& communicator);
 
+/// Scores of a block by `random` or `recent`, which look at no tensor.
+/// \returns [block_rows, num_kv_heads]
+template <class Scalar>
+[[nodiscard]] Matrix<Scalar> query_free_scores(const ApbConfig& config, const RankLayout& block,
+                                               Index layer);
+
 /// Scores of this rank's block by config.compressor (not kNone). Collective.
 /// \param query     [rows, num_q_heads, head_dim], anchor first, after RoPE
 /// \param block_key [block_rows, num_kv_heads, head_dim], after RoPE

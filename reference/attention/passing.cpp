@@ -21,39 +21,69 @@ void append_kept(const HeadsView<const Scalar>& block, const Selection<Scalar>& 
 }  // namespace
 
 template <class Scalar>
+std::vector<PassingBlock<Scalar>> gather_kept(const std::vector<RankLayout>& blocks,
+                                              const HeadsView<const Scalar>& block_key,
+                                              const HeadsView<const Scalar>& block_value,
+                                              const Selection<Scalar>& selection,
+                                              Communicator& communicator) {
+  const auto& own = blocks[static_cast<std::size_t>(communicator.rank())];
+  const Index row_size = block_key.heads * block_key.head_dim;
+
+  // Kept keys, then kept values: one message a layer.
+  std::vector<Scalar> mine;
+  append_kept(block_key, selection, own, mine);
+  append_kept(block_value, selection, own, mine);
+  std::vector<std::size_t> counts;
+  for (const RankLayout& block : blocks) {
+    counts.push_back(static_cast<std::size_t>(2 * block.num_kept * row_size));
+  }
+  const std::vector<Scalar> all = communicator.all_gather<Scalar>(mine, counts);
+
+  std::vector<PassingBlock<Scalar>> kept;
+  const Scalar* entries = all.data();
+  for (const RankLayout& block : blocks) {
+    auto& [key, value] = kept.emplace_back();
+    for (HeadsTensor<Scalar>* tensor : {&key, &value}) {
+      *tensor = {0, block_key.heads, block_key.head_dim};
+      tensor->append({entries, block.num_kept, block_key.heads, block_key.head_dim, row_size});
+      entries += block.num_kept * row_size;
+    }
+  }
+  return kept;
+}
+
+template <class Scalar>
+PassingBlock<Scalar> concatenate(std::span<const PassingBlock<Scalar>> blocks, Index num_kv_heads,
+                                 Index head_dim) {
+  PassingBlock<Scalar> all{{0, num_kv_heads, head_dim}, {0, num_kv_heads, head_dim}};
+  for (const PassingBlock<Scalar>& block : blocks) {
+    all.key.append(block.key.view());
+    all.value.append(block.value.view());
+  }
+  return all;
+}
+
+template <class Scalar>
 PassingBlock<Scalar> exchange_passing_block(const BlockLayout& layout,
                                             const HeadsView<const Scalar>& block_key,
                                             const HeadsView<const Scalar>& block_value,
                                             const Selection<Scalar>& selection,
                                             Communicator& communicator) {
-  const auto rank = static_cast<std::size_t>(communicator.rank());
-  const Index row_size = block_key.heads * block_key.head_dim;
-
-  // Kept keys, then kept values: one message a layer.
-  std::vector<Scalar> mine;
-  append_kept(block_key, selection, layout.ranks[rank], mine);
-  append_kept(block_value, selection, layout.ranks[rank], mine);
-  std::vector<std::size_t> counts;
-  for (const RankLayout& other : layout.ranks) {
-    counts.push_back(static_cast<std::size_t>(2 * other.num_kept * row_size));
-  }
-  const std::vector<Scalar> all = communicator.all_gather<Scalar>(mine, counts);
-
-  // Only what lower ranks kept is used.
-  PassingBlock<Scalar> passing{{0, block_key.heads, block_key.head_dim},
-                               {0, block_key.heads, block_key.head_dim}};
-  const Scalar* entries = all.data();
-  for (std::size_t lower = 0; lower < rank; ++lower) {
-    const Index kept = layout.ranks[lower].num_kept;
-    const HeadsView<const Scalar> keys{entries, kept, block_key.heads, block_key.head_dim,
-                                       row_size};
-    passing.key.append(keys);
-    passing.value.append({entries + kept * row_size, kept, keys.heads, keys.head_dim, row_size});
-    entries += 2 * kept * row_size;
-  }
-  return passing;
+  const auto kept = gather_kept(layout.ranks, block_key, block_value, selection, communicator);
+  const auto lower = std::span(kept).first(static_cast<std::size_t>(communicator.rank()));
+  return concatenate<Scalar>(lower, block_key.heads, block_key.head_dim);
 }
 
+template std::vector<PassingBlock<float>> gather_kept(const std::vector<RankLayout>&,
+                                                      const HeadsView<const float>&,
+                                                      const HeadsView<const float>&,
+                                                      const Selection<float>&, Communicator&);
+template PassingBlock<float> concatenate(std::span<const PassingBlock<float>>, Index, Index);
+template std::vector<PassingBlock<double>> gather_kept(const std::vector<RankLayout>&,
+                                                       const HeadsView<const double>&,
+                                                       const HeadsView<const double>&,
+                                                       const Selection<double>&, Communicator&);
+template PassingBlock<double> concatenate(std::span<const PassingBlock<double>>, Index, Index);
 template PassingBlock<float> exchange_passing_block(const BlockLayout&,
                                                     const HeadsView<const float>&,
                                                     const HeadsView<const float>&,

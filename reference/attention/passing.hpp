@@ -16,8 +16,23 @@ struct PassingBlock {
   HeadsTensor<Scalar> value;  ///< [passing_rows, num_kv_heads, head_dim]
 };
 
-/// Exchanges kept entries. Row j of KV head h is that head's own j-th entry: ranks ascending,
-/// doc_pos ascending inside a rank. Collective; sizes follow from the layout.
+/// What every rank kept of one block, ranks ascending: one all-gather. Row j of KV head h is that
+/// head's own j-th entry, doc_pos ascending. Collective; sizes follow from the blocks.
+/// \param blocks                each rank's block (block_begin, num_kept)
+/// \param block_key,block_value [block_rows, num_kv_heads, head_dim] of this rank
+/// \param selection             of this rank
+template <class Scalar>
+[[nodiscard]] std::vector<PassingBlock<Scalar>> gather_kept(
+    const std::vector<RankLayout>& blocks, const HeadsView<const Scalar>& block_key,
+    const HeadsView<const Scalar>& block_value, const Selection<Scalar>& selection,
+    Communicator& communicator);
+
+/// The entries of several passing blocks, one after the other; no blocks give no rows.
+template <class Scalar>
+[[nodiscard]] PassingBlock<Scalar> concatenate(std::span<const PassingBlock<Scalar>> blocks,
+                                               Index num_kv_heads, Index head_dim);
+
+/// Exchanges kept entries and uses those of lower ranks, ranks ascending. Collective.
 /// \param block_key,block_value [block_rows, num_kv_heads, head_dim] of this rank
 /// \param selection             of this rank
 template <class Scalar>

@@ -37,6 +37,16 @@ std::vector<RowRun> anchor_runs(const ApbConfig& config) {
 
 }  // namespace
 
+std::vector<Chunk> equal_chunks(Index begin, Index end, Index count) {
+  const Index chunk_len = (end - begin + count - 1) / count;
+  std::vector<Chunk> chunks;
+  for (Index i = 0; i < count; ++i) {
+    const Index first = std::min(begin + i * chunk_len, end);
+    chunks.push_back({first, std::min(first + chunk_len, end)});
+  }
+  return chunks;
+}
+
 Index RankLayout::doc_pos(Index row) const {
   const auto [run, offset] = locate(*this, row);
   return run->source == RowSource::kDocument ? run->first + offset : kNoDocPos;
@@ -54,9 +64,33 @@ int RankLayout::token(Index row, const std::vector<int>& document,
   return source.at(static_cast<std::size_t>(run->first + offset));
 }
 
+Index RankLayout::cached_rows() const {
+  Index rows = 0;
+  for (const RowRange& range : cached) rows += range.count;
+  return rows;
+}
+
+std::optional<Index> RankLayout::cached_row(Index doc_pos) const {
+  Index run_first = 0;  // row
+  for (const RowRun& run : runs) {
+    const Index row = run_first + doc_pos - run.first;
+    const bool in_run = run.source == RowSource::kDocument && run.first <= doc_pos &&
+                        doc_pos < run.first + run.count;
+    Index before = 0;
+    for (const RowRange& range : cached) {
+      if (in_run && range.first <= row && row < range.first + range.count) {
+        return before + row - range.first;
+      }
+      before += range.count;
+    }
+    run_first += run.count;
+  }
+  return std::nullopt;
+}
+
 int BlockLayout::owner(Index doc_pos) const {
   const auto found = std::find_if(ranks.begin(), ranks.end(), [&](const RankLayout& rank) {
-    return rank.block_begin <= doc_pos && doc_pos < rank.block_end();
+    return rank.cached_row(doc_pos).has_value();
   });
   if (found == ranks.end()) throw std::out_of_range("BlockLayout: no rank owns this doc_pos");
   return static_cast<int>(found - ranks.begin());
@@ -67,6 +101,8 @@ BlockLayout make_block_layout(const ApbConfig& config) {
   const bool selects = config.num_ranks > 1 && config.compressor != Compressor::kNone;
 
   BlockLayout layout;
+  layout.appending_rank = config.num_ranks - 1;
+  layout.query_position = config.doc_len;
   Index block_begin = 0;
   Index passing_rows = 0;
   for (const Index block_len : config.resolved_block_lens()) {
@@ -77,6 +113,7 @@ BlockLayout make_block_layout(const ApbConfig& config) {
 
     rank.block_begin = block_begin;
     rank.block_len = block_len;
+    rank.cached = {{rank.anchor_rows, block_len}};
     if (block_len > 0) {
       rank.runs.push_back(
           {Segment::kBlock, RowSource::kDocument, block_begin, block_begin, block_len});

@@ -52,6 +52,12 @@ void require_between(std::string_view key, Index value, Index low, Index high) {
   }
 }
 
+void require_positive(std::string_view key, double value) {
+  if (!(value > 0.0) || !std::isfinite(value)) {
+    throw BadInput(kWhere, key, value, "positive and finite");
+  }
+}
+
 }  // namespace
 
 std::string_view to_string(AnchorConvention convention) {
@@ -132,9 +138,9 @@ void ApbConfig::validate() const {
                    fmt::format("a multiple of num_kv_heads ({})", num_kv_heads));
   }
   require_between("head_dim", head_dim, 1, kMaxHeadDim);
-  if (!(softmax_scale > 0.0) || !std::isfinite(softmax_scale)) {
-    throw BadInput(kWhere, "softmax_scale", softmax_scale, "positive and finite");
-  }
+  require_positive("softmax_scale", softmax_scale);
+  require_positive("ape_temperature", ape_temperature);
+  require_positive("ape_scale", ape_scale);
 }
 
 }  // namespace apb

@@ -52,6 +52,9 @@ struct ApbConfig {
   Index pool_kernel = 5;  ///< odd width of the max-pool over importances; 1: no pooling
   std::uint64_t seed = 0;
 
+  double ape_temperature = 1.0;  ///< APE: divides the query's scores against contexts
+  double ape_scale = 1.0;        ///< APE: scales their log-sum-exp, with the temperature
+
   Index num_q_heads = 1;
   Index num_kv_heads = 1;
   Index head_dim = 1;

@@ -11,6 +11,7 @@
 #include "reference/methods/apb.hpp"
 
 #include "reference/attention/compressor.hpp"
+#include "reference/attention/partial_rows.hpp"
 #include "reference/attention/passing.hpp"
 
 namespace apb {
@@ -24,17 +25,6 @@ Selection<Scalar> compress_block(const RankContext& context, const LayerInput<Sc
       block_scores<Scalar>(context.config, context.rank_layout(), input.layer, input.query,
                            block_key, context.communicator, counters);
   return select_block(scores, context.rank_layout(), context.config.pool_kernel, counters);
-}
-
-/// Places the partials of anchor rows and block rows one after the other.
-template <class Scalar>
-AttentionPartial<Scalar> stack(AttentionPartial<Scalar> anchor,
-                               const AttentionPartial<Scalar>& block) {
-  Matrix<Scalar> lse(anchor.lse.rows() + block.lse.rows(), block.lse.cols());
-  lse << anchor.lse, block.lse;
-  anchor.lse = std::move(lse);
-  anchor.out.append(block.out.view());
-  return anchor;
 }
 
 }  // namespace
@@ -77,7 +67,7 @@ LayerOutput<Scalar> apb_attention(const RankContext& context, const LayerInput<S
   block_keys.push_back({block_key, block_value, Visibility::kCausal});
   const AttentionPartial<Scalar> block = attend<Scalar>(block_query, block_keys, scale, counters);
 
-  return {stack(std::move(anchor), block), std::move(selection)};
+  return {stack_rows(std::move(anchor), block), std::move(selection)};
 }
 
 template LayerOutput<float> apb_attention(const RankContext&, const LayerInput<float>&, Counters&);

@@ -1,15 +1,20 @@
 #pragma once
 /// \file
-/// Full attention: one rank computes the whole document. The baseline of every comparison.
+/// Full attention: rank 0 computes the whole document, the others wait. The truth that all other
+/// methods are compared with.
 
 #include "reference/methods/method.hpp"
 
 namespace apb {
 
-/// The whole document on rank 0, no anchor, nothing passed; other ranks hold nothing.
+/// As given, with neither anchor, embedded query nor passing block: what all exact methods run
+/// with.
+[[nodiscard]] ApbConfig exact_config(ApbConfig config);
+
+/// The whole document on rank 0.
 [[nodiscard]] ApbConfig full_config(ApbConfig config);
 
-/// Causal attention over this rank's rows.
+/// Causal attention over the document.
 template <class Scalar>
 [[nodiscard]] LayerOutput<Scalar> full_attention(const RankContext& context,
                                                  const LayerInput<Scalar>& input,

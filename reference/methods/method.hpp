@@ -11,12 +11,18 @@
 #include "reference/core/block_layout.hpp"
 #include "reference/core/communicator.hpp"
 #include "reference/core/counters.hpp"
+#include "reference/core/work.hpp"
 
 namespace apb {
 
-enum class Method { kFull, kStar, kApb };
+enum class Method { kFull, kRing, kZigzagRing, kUlysses, kStar, kApe, kApb, kSpava };
 
-inline constexpr std::array kMethods{Method::kFull, Method::kStar, Method::kApb};
+inline constexpr std::array kMethods{Method::kFull,    Method::kRing, Method::kZigzagRing,
+                                     Method::kUlysses, Method::kStar, Method::kApe,
+                                     Method::kApb,     Method::kSpava};
+
+/// Those whose ranks hold [anchor, passing, block] and nothing else: what a case file describes.
+inline constexpr std::array kBlockMethods{Method::kFull, Method::kStar, Method::kApb};
 
 [[nodiscard]] std::string_view to_string(Method method);
 /// \throws BadInput on an unknown name, listing the known ones
@@ -45,20 +51,48 @@ struct RankContext {
 /// One layer's attention on one rank.
 template <class Scalar>
 struct LayerOutput {
-  AttentionPartial<Scalar> attention;  ///< all rows, anchor first
+  AttentionPartial<Scalar> attention;  ///< all rows, anchor first (lse: empty for Ulysses)
   Selection<Scalar> selection;  ///< what was kept and passed; empty if the method keeps nothing
 };
 
 /// The configuration that a method really runs: what it does not use is switched off.
-/// Full puts the whole document on rank 0; Star keeps and passes nothing.
+/// Full puts the whole document on rank 0; Star keeps and passes nothing; and so on.
+/// \throws BadInput for what the method cannot do
 [[nodiscard]] ApbConfig method_config(Method method, const ApbConfig& config);
 
+/// Who holds what.
+/// \param config made by method_config
+[[nodiscard]] BlockLayout method_layout(Method method, const ApbConfig& config);
+
+/// Counters of one layer on each rank, in closed form (core/work.hpp).
+/// \param config made by method_config
+[[nodiscard]] std::vector<Counters> method_work(Method method, const ApbConfig& config,
+                                                Index element_bytes, const LayerSizes& sizes = {});
+
 /// One layer's prefill attention. Collective: every rank calls it for every layer.
-/// \param context  made from method_config(method, …)
+/// \param context  made from method_config(method, …) and method_layout(method, …)
 /// \param counters FLOPs of attention and selection are added; the caller counts bytes
 template <class Scalar>
 [[nodiscard]] LayerOutput<Scalar> prefill_attention(Method method, const RankContext& context,
                                                     const LayerInput<Scalar>& input,
                                                     Counters& counters);
+
+/// One layer of the query pass on one rank: rows that follow the document.
+template <class Scalar>
+struct QueryInput {
+  HeadsView<const Scalar> query;         ///< [rows, num_q_heads, head_dim], after RoPE
+  HeadsView<const Scalar> key;           ///< [rows, num_kv_heads, head_dim], the rows' own
+  HeadsView<const Scalar> value;         ///< [rows, num_kv_heads, head_dim]
+  HeadsView<const Scalar> cached_key;    ///< [cached rows, num_kv_heads, head_dim] of this rank
+  HeadsView<const Scalar> cached_value;  ///< [cached rows, num_kv_heads, head_dim]
+};
+
+/// The query rows' attention to all ranks' caches and, causally, to themselves; only the appending
+/// rank holds their keys, and no cached key is hidden anywhere (facts D6). The same on all ranks.
+/// Exact for every method but APE. Collective.
+template <class Scalar>
+[[nodiscard]] AttentionPartial<Scalar> query_attention(Method method, const RankContext& context,
+                                                       const QueryInput<Scalar>& input,
+                                                       Counters& counters);
 
 }  // namespace apb

@@ -82,7 +82,7 @@ Evaluation<Scalar> evaluate(const EvaluationRequest& request, const LlamaWeights
                             const RankEnvironment& environment,
                             const std::function<void(Index)>& on_layer) {
   Communicator& communicator = environment.communicator;
-  const BlockLayout layout = make_block_layout(request.config);
+  const BlockLayout layout = method_layout(request.method, request.config);
   const RankContext context{request.config, layout, communicator};
   const auto start = Clock::now();
 
@@ -99,12 +99,11 @@ Evaluation<Scalar> evaluate(const EvaluationRequest& request, const LlamaWeights
   result.nll =
       document_nll(weights, context, prefilled.hidden, request.document, request.nll_positions);
   if (!request.expected_answer.empty()) {
-    result.expected_log_probabilities =
-        teacher_forced(weights, prefilled.cache, request.query, request.expected_answer,
-                       request.config.doc_len, communicator);
+    result.expected_log_probabilities = teacher_forced(request.method, context, weights, prefilled,
+                                                       request.query, request.expected_answer);
   }
-  result.answer = greedy_decode(weights, prefilled.cache, request.query, request.config.doc_len,
-                                request.max_answer_tokens, communicator);
+  result.answer = greedy_decode(request.method, context, weights, prefilled, request.query,
+                                request.max_answer_tokens);
 
   result.counters = gather_counters(prefilled.counters, communicator);
   result.selections.resize(layout.ranks.size());

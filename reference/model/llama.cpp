@@ -112,7 +112,8 @@ LlamaConfig read_config(const std::string& path) {
   for (Index layer = 0; layer < config.num_layers; ++layer) {
     for (const char* bias : {"query_bias", "key_bias", "value_bias"}) {
       const std::string name = fmt::format("/layers/{}/{}", layer, bias);
-      if (file.has(name)) throw BadInput(fmt::format("{}: dataset {}: biases are not supported", path, name));
+      if (file.has(name))
+        throw BadInput(fmt::format("{}: dataset {}: biases are not supported", path, name));
     }
   }
   return config;

@@ -5,6 +5,30 @@
 #include "reference/model/transformer.hpp"
 
 namespace apb {
+namespace {
+
+/// The rows that a rank caches, of keys or values.
+template <class Scalar>
+HeadsTensor<Scalar> cached_rows(const RankLayout& layout, const HeadsTensor<Scalar>& rows) {
+  HeadsTensor<Scalar> cached(0, rows.heads(), rows.head_dim());
+  for (const RowRange& range : layout.cached) {
+    cached.append(rows.view().slice(range.first, range.count));
+  }
+  return cached;
+}
+
+template <class Scalar>
+Matrix<Scalar> cached_rows(const RankLayout& layout, const Matrix<Scalar>& rows) {
+  Matrix<Scalar> cached(layout.cached_rows(), rows.cols());
+  Index begin = 0;
+  for (const RowRange& range : layout.cached) {
+    cached.middleRows(begin, range.count) = rows.middleRows(range.first, range.count);
+    begin += range.count;
+  }
+  return cached;
+}
+
+}  // namespace
 
 template <class Scalar>
 void KvCache<Scalar>::truncate(Index rows) {
@@ -17,13 +41,13 @@ void KvCache<Scalar>::truncate(Index rows) {
 template <class Scalar>
 PrefillResult<Scalar> prefill(Method method, const RankContext& context,
                               const LlamaWeights<Scalar>& weights, const std::vector<int>& document,
-                              const std::vector<int>& embedded_query,
+                              const std::vector<int>& query,
                               const std::function<void(Index)>& on_layer) {
   const RankLayout& layout = context.rank_layout();
   std::vector<int> tokens;
   std::vector<Index> positions;
   for (Index row = 0; row < layout.rows(); ++row) {
-    tokens.push_back(layout.token(row, document, embedded_query));
+    tokens.push_back(layout.token(row, document, query));
     positions.push_back(layout.position(row));
   }
   const RopeTable<Scalar> rope(positions, weights.config.head_dim, weights.config.rope_theta);
@@ -40,11 +64,7 @@ PrefillResult<Scalar> prefill(Method method, const RankContext& context,
         method, context, {layer, qkv.query.view(), qkv.key.view(), qkv.value.view()}, counters);
     finish_layer(weights, layer, output.attention.out, hidden, counters);
 
-    LayerCache<Scalar> cache{{0, qkv.key.heads(), qkv.key.head_dim()},
-                             {0, qkv.key.heads(), qkv.key.head_dim()}};
-    cache.key.append(qkv.key.view().slice(layout.anchor_rows, layout.block_len));
-    cache.value.append(qkv.value.view().slice(layout.anchor_rows, layout.block_len));
-    result.cache.layers.push_back(std::move(cache));
+    result.cache.layers.push_back({cached_rows(layout, qkv.key), cached_rows(layout, qkv.value)});
 
     counters.bytes_received = context.communicator.bytes_received() - received_before;
     counters.bytes_sent = context.communicator.bytes_sent() - sent_before;
@@ -52,7 +72,8 @@ PrefillResult<Scalar> prefill(Method method, const RankContext& context,
     result.selections.push_back(std::move(output.selection));
     on_layer(layer + 1);
   }
-  result.hidden = hidden.bottomRows(layout.block_len);
+  result.hidden = cached_rows(layout, hidden);
+  result.query_hidden = hidden.bottomRows(layout.query_rows);
   return result;
 }
 

@@ -18,8 +18,8 @@ struct LayerCache {
   HeadsTensor<Scalar> value;  ///< [cached rows, num_kv_heads, head_dim]
 };
 
-/// One rank's cache: its block rows, anchor copies dropped, so that over all ranks every document
-/// token counts exactly once.
+/// One rank's cache: the rows that its layout caches, anchor copies dropped, so that over all ranks
+/// every document token counts exactly once.
 template <class Scalar>
 struct KvCache {
   std::vector<LayerCache<Scalar>> layers;
@@ -32,21 +32,22 @@ struct KvCache {
 template <class Scalar>
 struct PrefillResult {
   KvCache<Scalar> cache;
-  Matrix<Scalar> hidden;                      ///< [block_rows, hidden_size] after the last layer
-  std::vector<Counters> counters;             ///< per layer
+  Matrix<Scalar> hidden;           ///< [cached rows, hidden_size] after the last layer
+  Matrix<Scalar> query_hidden;     ///< [query_rows, hidden_size]: of a query fused into the prefill
+  std::vector<Counters> counters;  ///< per layer
   std::vector<Selection<Scalar>> selections;  ///< per layer; empty if the method keeps nothing
 };
 
 /// Runs all layers. Collective.
 /// \param context        its config comes from method_config and fits the model's heads
 /// \param document       all doc_len token ids (a rank reads its own rows)
-/// \param embedded_query the embedded query's token ids
+/// \param query          token ids that hold the embedded or fused query
 /// \param on_layer       called after each layer with the number of layers done
 template <class Scalar>
 [[nodiscard]] PrefillResult<Scalar> prefill(Method method, const RankContext& context,
                                             const LlamaWeights<Scalar>& weights,
                                             const std::vector<int>& document,
-                                            const std::vector<int>& embedded_query,
+                                            const std::vector<int>& query,
                                             const std::function<void(Index)>& on_layer);
 
 /// The part of an ApbConfig that the model decides: heads, head_dim, softmax scale

@@ -70,6 +70,8 @@ void to_json(nlohmann::json& json, const ApbConfig& config) {
           {"num_kept", config.num_kept},
           {"pool_kernel", config.pool_kernel},
           {"seed", config.seed},
+          {"ape_temperature", config.ape_temperature},
+          {"ape_scale", config.ape_scale},
           {"num_q_heads", config.num_q_heads},
           {"num_kv_heads", config.num_kv_heads},
           {"head_dim", config.head_dim},
@@ -90,6 +92,8 @@ void from_json(const nlohmann::json& json, ApbConfig& config) {
   json.at("num_kept").get_to(config.num_kept);
   json.at("pool_kernel").get_to(config.pool_kernel);
   json.at("seed").get_to(config.seed);
+  json.at("ape_temperature").get_to(config.ape_temperature);
+  json.at("ape_scale").get_to(config.ape_scale);
   json.at("num_q_heads").get_to(config.num_q_heads);
   json.at("num_kv_heads").get_to(config.num_kv_heads);
   json.at("head_dim").get_to(config.head_dim);

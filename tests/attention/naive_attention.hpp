@@ -25,6 +25,21 @@ template <class Scalar>
 double naive_attend_row(const Scalar* query, const std::vector<NaiveKey<Scalar>>& keys,
                         Index head_dim, double softmax_scale, std::span<double> out);
 
+/// One row's attention.
+struct NaiveRow {
+  std::vector<double> out;  ///< [head_dim]
+  double lse = 0;
+};
+
+/// As naive_attend_row.
+template <class Scalar>
+[[nodiscard]] NaiveRow naive_row(const Scalar* query, const std::vector<NaiveKey<Scalar>>& keys,
+                                 Index head_dim, double softmax_scale) {
+  NaiveRow row{std::vector<double>(static_cast<std::size_t>(head_dim)), 0};
+  row.lse = naive_attend_row<Scalar>(query, keys, head_dim, softmax_scale, row.out);
+  return row;
+}
+
 /// What attend() should give.
 template <class Scalar>
 [[nodiscard]] AttentionPartial<double> naive_attend(const HeadsView<const Scalar>& query,

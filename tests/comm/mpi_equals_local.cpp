@@ -18,6 +18,7 @@
 #include "tests/comm/exercise.hpp"
 #include "tests/compare.hpp"
 #include "tests/model/model_system.hpp"
+#include "tests/suited.hpp"
 
 namespace apb {
 namespace {
@@ -102,18 +103,19 @@ struct Outcome {
 template <class Scalar>
 Outcome<Scalar> run_case(const ModelCase& work, const LlamaWeights<Scalar>& weights,
                          Communicator& communicator) {
-  const BlockLayout layout = make_block_layout(work.config);
+  const BlockLayout layout = layout_of(work);
+  const RankContext context{work.config, layout, communicator};
   const Index doc_len = work.config.doc_len;
   Outcome<Scalar> outcome;
   outcome.prefilled = prefill_rank(work, weights, communicator);
   std::vector<Index> positions;
   for (Index doc_pos = 1; doc_pos < doc_len; doc_pos += 3) positions.push_back(doc_pos);
-  outcome.nll = document_nll(weights, {work.config, layout, communicator}, outcome.prefilled.hidden,
-                             work.document, positions);
-  outcome.cache_after_decode = outcome.prefilled.cache;
-  KvCache<Scalar>& cache = outcome.cache_after_decode;
-  outcome.forced = teacher_forced(weights, cache, {1, 2, 3}, {4, 5}, doc_len, communicator);
-  outcome.answer = greedy_decode(weights, cache, {1, 2, 3}, doc_len, 4, communicator);
+  outcome.nll = document_nll(weights, context, outcome.prefilled.hidden, work.document, positions);
+  PrefillResult<Scalar> decoded = outcome.prefilled;
+  const std::vector<int>& query = work.embedded_query;
+  outcome.forced = teacher_forced(work.method, context, weights, decoded, query, {4, 5});
+  outcome.answer = greedy_decode(work.method, context, weights, decoded, query, 4);
+  outcome.cache_after_decode = std::move(decoded.cache);
   return outcome;
 }
 
@@ -130,6 +132,7 @@ template <class Scalar>
 void compare_outcomes(const Outcome<Scalar>& a, const Outcome<Scalar>& b, const std::string& name,
                       Tally& tally) {
   tally.expect(bit_equal(a.prefilled.hidden, b.prefilled.hidden), name + "hidden");
+  tally.expect(bit_equal(a.prefilled.query_hidden, b.prefilled.query_hidden), name + "query");
   tally.expect(a.prefilled.counters == b.prefilled.counters, name + "counters");
   compare_caches(a.prefilled.cache, b.prefilled.cache, name + "prefilled ", tally);
   for (std::size_t layer = 0; layer < b.prefilled.selections.size(); ++layer) {
@@ -153,7 +156,7 @@ std::vector<ApbConfig> layouts(int num_ranks) {
   for (ApbConfig& config : all) {
     config.doc_len = 37;
     config.num_ranks = num_ranks;
-    config.embedded_query_len = 3;
+    config.query_len = config.embedded_query_len = 3;
     config.seed = 5;
   }
   all[0].doc_len = 0;
@@ -176,7 +179,13 @@ struct MethodChoice {
 };
 
 constexpr std::array kChoices{MethodChoice{Method::kFull, Compressor::kNone},
+                              MethodChoice{Method::kRing, Compressor::kNone},
+                              MethodChoice{Method::kZigzagRing, Compressor::kNone},
+                              MethodChoice{Method::kUlysses, Compressor::kNone},
                               MethodChoice{Method::kStar, Compressor::kNone},
+                              MethodChoice{Method::kApe, Compressor::kNone},
+                              MethodChoice{Method::kSpava, Compressor::kQueryAware},
+                              MethodChoice{Method::kSpava, Compressor::kRandom},
                               MethodChoice{Method::kApb, Compressor::kNone},
                               MethodChoice{Method::kApb, Compressor::kQueryAware},
                               MethodChoice{Method::kApb, Compressor::kRandom},
@@ -185,10 +194,13 @@ constexpr std::array kChoices{MethodChoice{Method::kFull, Compressor::kNone},
 template <class Scalar>
 void compare_models(Communicator& world, Tally& tally) {
   const auto weights = toy_weights<Scalar>(2);
-  for (ApbConfig config : layouts(world.num_ranks())) {
+  for (const ApbConfig& given : layouts(world.num_ranks())) {
     for (const auto [method, compressor] : kChoices) {
+      ApbConfig config = suited(method, given);
       config.compressor = compressor;
       config.num_kept = compressor == Compressor::kNone ? 0 : 4;
+      config.ape_temperature = 0.9;
+      config.ape_scale = 0.8;
       const ModelCase work = make_model_case(method, config, weights, 3);
       const auto local = on_local_ranks(world.num_ranks(), [&](Communicator& communicator) {
         return run_case(work, weights, communicator);

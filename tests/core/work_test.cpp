@@ -8,6 +8,7 @@
 #include "tests/catch.hpp"
 #include "tests/local_ranks.hpp"
 #include "tests/methods/attention_system.hpp"
+#include "tests/suited.hpp"
 
 namespace apb {
 namespace {
@@ -17,11 +18,12 @@ template <class Scalar>
 void check_layer(const ApbConfig& given, RandomTensors& random) {
   const auto tokens = random_tokens<Scalar>(given, random);
   for (const Method method : kMethods) {
+    const ApbConfig fitting = suited(method, given);
     CAPTURE(to_string(method), given.doc_len, given.num_ranks, given.block_lens, given.anchor_len,
             to_string(given.anchor_convention), given.embedded_query_len, given.num_kept,
             to_string(given.compressor));
-    const auto runs = run_layer(method, given, tokens);
-    const auto work = layer_work(method_config(method, given), sizeof(Scalar));
+    const auto runs = run_layer(method, fitting, tokens);
+    const auto work = method_work(method, method_config(method, fitting), sizeof(Scalar));
     REQUIRE(work.size() == runs.size());
     for (std::size_t rank = 0; rank < runs.size(); ++rank) {
       CAPTURE(rank);
@@ -55,7 +57,7 @@ std::vector<std::vector<Counters>> prefill_counters(Method method, const ApbConf
   RandomTensors random(74);
   const auto document = random.tokens(config.doc_len, 256);
   const auto query = random.tokens(config.embedded_query_len, 256);
-  const BlockLayout layout = make_block_layout(config);
+  const BlockLayout layout = method_layout(method, config);
   return on_local_ranks(config.num_ranks, [&](Communicator& communicator) {
     const RankContext context{config, layout, communicator};
     return prefill(method, context, weights, document, query, [](Index) {}).counters;
@@ -68,7 +70,7 @@ ApbConfig busy_config(const std::vector<Index>& block_lens, AnchorConvention con
   config.block_lens = block_lens;
   config.anchor_convention = convention;
   config.anchor_len = 5;
-  config.embedded_query_len = 3;
+  config.query_len = config.embedded_query_len = 3;
   config.query_insert_at = convention == AnchorConvention::kOfficial ? 1 : 0;
   config.compressor = Compressor::kQueryAware;
   config.num_kept = 4;
@@ -111,8 +113,8 @@ TEST_CASE("work equals the counters of a prefill, projections included", "[work]
       ApbConfig given = busy_config(block_lens, convention);
       set_model_shape(given, weights.config);
       for (const Method method : kMethods) {
-        const ApbConfig config = method_config(method, given);
-        const auto work = layer_work(config, sizeof(float), sizes);
+        const ApbConfig config = method_config(method, suited(method, given));
+        const auto work = method_work(method, config, sizeof(float), sizes);
         const auto counted = prefill_counters(method, config, weights);
         for (std::size_t rank = 0; rank < counted.size(); ++rank) {
           CAPTURE(to_string(method), block_lens, rank);

@@ -89,7 +89,7 @@ ApbConfig random_config(RandomTensors& random) {
   ApbConfig config = small_config(doc_len, static_cast<int>(1 + random.below(6)));
   if (random.below(2) == 0) config.block_lens = random.split(doc_len, config.num_ranks);
   config.anchor_len = random.below(config.resolved_block_lens().front() + 1);
-  config.embedded_query_len = random.below(4);
+  config.query_len = config.embedded_query_len = random.below(4);
   if (random.below(2) == 0 && config.embedded_query_len <= config.anchor_len) {
     config.anchor_convention = AnchorConvention::kOfficial;
     config.query_insert_at = random.below(config.anchor_len - config.embedded_query_len + 1);
@@ -116,7 +116,7 @@ template <class Scalar>
 std::vector<RankRun<Scalar>> run_layer(Method method, const ApbConfig& config,
                                        const TokenTensors<Scalar>& tokens) {
   const ApbConfig adapted = method_config(method, config);
-  const BlockLayout layout = make_block_layout(adapted);
+  const BlockLayout layout = method_layout(method, adapted);
   return on_local_ranks(adapted.num_ranks, [&](Communicator& communicator) {
     const RankContext context{adapted, layout, communicator};
     RankRun<Scalar> run;
@@ -168,12 +168,19 @@ AttentionPartial<Scalar> rows_of(const AttentionPartial<Scalar>& partial, Index 
 template <class Scalar>
 AttentionPartial<Scalar> document_attention(const std::vector<RankRun<Scalar>>& runs) {
   const AttentionPartial<Scalar>& first = runs.front().output.attention;
-  AttentionPartial<Scalar> document(0, first.out.heads(), first.out.head_dim());
+  Index doc_len = 0;
+  for (const RankRun<Scalar>& run : runs) doc_len += run.layout.cached_rows();
+  AttentionPartial<Scalar> document(doc_len, first.out.heads(), first.out.head_dim());
   for (const RankRun<Scalar>& run : runs) {
-    const auto block = rows_of(run.output.attention, run.layout.anchor_rows, run.layout.block_len);
-    document.out.append(block.out.view());
-    document.lse.conservativeResize(document.out.rows(), Eigen::NoChange);
-    document.lse.bottomRows(block.lse.rows()) = block.lse;
+    const AttentionPartial<Scalar>& own = run.output.attention;
+    for (const auto& [begin, count] : run.layout.cached) {
+      for (Index row = begin; row < begin + count; ++row) {
+        const Index doc_pos = run.layout.doc_pos(row);
+        std::copy_n(own.out.view().at(row, 0), own.out.heads() * own.out.head_dim(),
+                    document.out.view().at(doc_pos, 0));
+        if (own.lse.size() > 0) document.lse.row(doc_pos) = own.lse.row(row);
+      }
+    }
   }
   return document;
 }

@@ -55,7 +55,8 @@ template <class Scalar>
 [[nodiscard]] ExpectedRank expected_rank(const ApbConfig& config,
                                          const std::vector<RankRun<Scalar>>& runs, int rank);
 
-/// Attention of all document tokens, stacked from the ranks' block rows.
+/// Attention of all document tokens, from the rows that ranks cache, in the document's order. Not
+/// for a fused query. (lse is not set by Ulysses.)
 template <class Scalar>
 [[nodiscard]] AttentionPartial<Scalar> document_attention(const std::vector<RankRun<Scalar>>& runs);
 

@@ -14,16 +14,16 @@ namespace {
 
 constexpr Index kDocLen = 43;
 
-/// APB that keeps everything: every rank's part of exact attention.
+/// An exact method, or APB that keeps everything: every rank's part of exact attention.
 ModelCase exact_case(int num_ranks, std::vector<Index> block_lens,
-                     const LlamaWeights<double>& weights) {
+                     const LlamaWeights<double>& weights, Method method = Method::kApb) {
   ApbConfig config;
   config.doc_len = kDocLen;
   config.num_ranks = num_ranks;
   config.block_lens = std::move(block_lens);
   config.compressor = Compressor::kRandom;
   config.num_kept = kDocLen;
-  return make_model_case(Method::kApb, config, weights, 21);
+  return make_model_case(method, config, weights, 21);
 }
 
 /// One to four ranks, some without a single token, the last among them.
@@ -33,7 +33,10 @@ std::vector<ModelCase> exact_cases(const LlamaWeights<double>& weights) {
           exact_case(3, {0, 43, 0}, weights),
           exact_case(3, {20, 3, 20}, weights),
           exact_case(4, {1, 0, 40, 2}, weights),
-          exact_case(4, {}, weights)};
+          exact_case(4, {}, weights),
+          exact_case(3, {20, 3, 20}, weights, Method::kRing),
+          exact_case(4, {}, weights, Method::kZigzagRing),
+          exact_case(3, {0, 40, 3}, weights, Method::kUlysses)};
 }
 
 struct QueryPassOutcome {
@@ -45,8 +48,10 @@ std::vector<QueryPassOutcome> run_query_pass(const ModelCase& work,
                                              const LlamaWeights<double>& weights,
                                              const std::vector<int>& query) {
   return on_local_ranks(work.config.num_ranks, [&](Communicator& communicator) {
+    const BlockLayout layout = layout_of(work);
     auto cache = prefill_rank(work, weights, communicator).cache;
-    auto hidden = query_pass(weights, cache, query, kDocLen, communicator);
+    auto hidden = query_pass(work.method, {work.config, layout, communicator}, weights, cache,
+                             query, kDocLen);
     return QueryPassOutcome{std::move(hidden), std::move(cache)};
   });
 }
@@ -86,8 +91,10 @@ TEST_CASE("query pass: only the last rank appends", "[decode]") {
 std::vector<std::vector<int>> decode(const ModelCase& work, const LlamaWeights<double>& weights,
                                      Index max_tokens) {
   return on_local_ranks(work.config.num_ranks, [&](Communicator& communicator) {
-    auto cache = prefill_rank(work, weights, communicator).cache;
-    return greedy_decode(weights, cache, {9, 8, 7}, kDocLen, max_tokens, communicator);
+    const BlockLayout layout = layout_of(work);
+    auto prefilled = prefill_rank(work, weights, communicator);
+    return greedy_decode(work.method, {work.config, layout, communicator}, weights, prefilled,
+                         {9, 8, 7}, max_tokens);
   });
 }
 
@@ -160,11 +167,13 @@ TEST_CASE("teacher forcing: probabilities of the answer's tokens, cache as befor
     const auto expected = naive_log_probabilities(weights, hidden);
 
     const auto outcomes = on_local_ranks(work.config.num_ranks, [&](Communicator& communicator) {
-      auto cache = prefill_rank(work, weights, communicator).cache;
-      const auto before = cache;
+      const BlockLayout layout = layout_of(work);
+      auto prefilled = prefill_rank(work, weights, communicator);
+      const auto before = prefilled.cache;
+      const auto& cache = prefilled.cache;
       Outcome outcome;
-      outcome.log_probabilities =
-          teacher_forced(weights, cache, query, answer, kDocLen, communicator);
+      outcome.log_probabilities = teacher_forced(work.method, {work.config, layout, communicator},
+                                                 weights, prefilled, query, answer);
       for (std::size_t layer = 0; layer < cache.layers.size(); ++layer) {
         outcome.cache_unchanged = outcome.cache_unchanged &&
                                   bit_equal(cache.layers[layer].key, before.layers[layer].key) &&
@@ -185,8 +194,10 @@ TEST_CASE("teacher forcing needs a query and an answer", "[decode]") {
   const ModelCase work = exact_case(1, {}, weights);
   const auto force = [&](const std::vector<int>& query, const std::vector<int>& answer) {
     (void)on_local_ranks(1, [&](Communicator& communicator) {
-      auto cache = prefill_rank(work, weights, communicator).cache;
-      return teacher_forced(weights, cache, query, answer, kDocLen, communicator);
+      const BlockLayout layout = layout_of(work);
+      auto prefilled = prefill_rank(work, weights, communicator);
+      return teacher_forced(work.method, {work.config, layout, communicator}, weights, prefilled,
+                            query, answer);
     });
   };
   CHECK_NOTHROW(force({1}, {2}));
@@ -199,8 +210,10 @@ TEST_CASE("greedy decoding needs a query", "[decode]") {
   const ModelCase work = exact_case(1, {}, weights);
   const auto decode = [&](const std::vector<int>& query) {
     (void)on_local_ranks(1, [&](Communicator& communicator) {
-      auto cache = prefill_rank(work, weights, communicator).cache;
-      return greedy_decode(weights, cache, query, kDocLen, 1, communicator);
+      const BlockLayout layout = layout_of(work);
+      auto prefilled = prefill_rank(work, weights, communicator);
+      return greedy_decode(work.method, {work.config, layout, communicator}, weights, prefilled,
+                           query, 1);
     });
   };
   CHECK_NOTHROW(decode({1}));

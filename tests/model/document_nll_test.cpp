@@ -22,7 +22,7 @@ std::vector<Index> all_positions() {
 std::vector<std::vector<double>> nll_on_ranks(const ModelCase& work,
                                               const LlamaWeights<double>& weights,
                                               const std::vector<Index>& positions) {
-  const BlockLayout layout = make_block_layout(work.config);
+  const BlockLayout layout = layout_of(work);
   return on_local_ranks(work.config.num_ranks, [&](Communicator& communicator) {
     const auto result = prefill_rank(work, weights, communicator);
     return document_nll(weights, {work.config, layout, communicator}, result.hidden, work.document,

@@ -44,12 +44,17 @@ template <class Scalar>
   return {method, method_config(method, config), std::move(document), std::move(query)};
 }
 
+/// Who holds what.
+[[nodiscard]] inline BlockLayout layout_of(const ModelCase& work) {
+  return method_layout(work.method, work.config);
+}
+
 /// This rank's prefill.
 template <class Scalar>
 [[nodiscard]] PrefillResult<Scalar> prefill_rank(const ModelCase& work,
                                                  const LlamaWeights<Scalar>& weights,
                                                  Communicator& communicator) {
-  const BlockLayout layout = make_block_layout(work.config);
+  const BlockLayout layout = layout_of(work);
   return prefill<Scalar>(work.method, {work.config, layout, communicator}, weights, work.document,
                          work.embedded_query, [](Index) {});
 }
