@@ -13,6 +13,7 @@
 #include "reference/tools/explain_costs.hpp"
 #include "reference/tools/explain_drawing.hpp"
 #include "reference/tools/explain_mask.hpp"
+#include "reference/tools/explain_methods.hpp"
 #include "reference/tools/explain_passing.hpp"
 #include "reference/tools/mask_svg.hpp"
 #include "reference/tools/tool_main.hpp"
@@ -107,7 +108,7 @@ ApbConfig make_config(const ExplainOptions& options) {
 
   config.anchor_len =
       options.anchor_len.value_or(std::min(std::max(block_len / 4, Index{2}), block_len));
-  config.embedded_query_len = options.query_rows;
+  config.query_len = config.embedded_query_len = options.query_rows;
   config.anchor_convention = parse_anchor_convention(options.convention);
   config.query_insert_at = options.query_insert_at;
   config.compressor = parse_compressor(options.compressor);
@@ -132,7 +133,8 @@ ExitStatus explain(const ExplainOptions& options) {
   const std::string text = draw_title(example, ink) + draw_ownership(example, ink) +
                            draw_rows(example, ink) + draw_passing(example, ink) +
                            draw_mask(example, ink) +
-                           draw_costs(example, options.element_bytes, ink) + draw_outlook(ink);
+                           draw_costs(example, options.element_bytes, ink) +
+                           draw_methods(example, options.element_bytes, ink) + draw_outlook(ink);
   if (!options.svg_path.empty()) write_whole_file(options.svg_path, mask_svg(example));
   fmt::print("{}", without_trailing_spaces(text));
   if (std::fflush(stdout) != 0) throw CannotRun("standard output: cannot be written");

@@ -12,14 +12,12 @@ namespace {
 constexpr std::string_view kAnchorTitle = "anchor from position";
 
 std::string_view about(Method method) {
-  switch (method) {
-    case Method::kFull:
-      return "Full attention: rank 0 computes the whole document, the others wait.";
-    case Method::kStar:
-      return "Every rank computes its own part of a long document, and sees of the rest only the "
-             "start, the anchor.";
-    case Method::kApb:
-      break;
+  if (method == Method::kFull) {
+    return "Full attention: rank 0 computes the whole document, the others wait.";
+  }
+  if (method == Method::kStar) {
+    return "Every rank computes its own part of a long document, and sees of the rest only the "
+           "start, the anchor.";
   }
   return "Every rank computes its own part of a long document, and sees of the rest only the "
          "start, the anchor, and the few keys and values that earlier ranks found worth passing "

@@ -1,5 +1,7 @@
 #include "reference/tools/explain_example.hpp"
 
+#include <algorithm>
+
 #include "reference/attention/compressor.hpp"
 #include "reference/core/error.hpp"
 
@@ -43,15 +45,7 @@ std::vector<BlockSelection> select_blocks(const ApbConfig& config, const BlockLa
 }  // namespace
 
 std::string_view title_of(Method method) {
-  switch (method) {
-    case Method::kFull:
-      return "Full";
-    case Method::kStar:
-      return "Star";
-    case Method::kApb:
-      break;
-  }
-  return "APB";
+  return method == Method::kFull ? "Full" : method == Method::kStar ? "Star" : "APB";
 }
 
 Index Example::anchor_tokens() const {
@@ -95,6 +89,10 @@ std::string Example::row_label(int of_rank, Index row) const {
 }
 
 Example make_example(Method method, const ApbConfig& config, std::optional<int> rank) {
+  if (std::ranges::find(kBlockMethods, method) == kBlockMethods.end()) {
+    throw BadInput("command line", "--method", to_string(method),
+                   "full, star or apb to be drawn (section 6 compares all methods)");
+  }
   config.validate();
   if (rank && (*rank < 0 || *rank >= config.num_ranks)) {
     throw BadInput("command line", "--rank", *rank,

@@ -22,6 +22,7 @@ Tint tint_of(Segment segment) {
     case Segment::kPassing:
       return Tint::kPassing;
     case Segment::kBlock:
+    case Segment::kQuery:
       break;
   }
   return Tint::kBlock;

@@ -50,6 +50,7 @@ std::string_view segment_name(Segment segment) {
     case Segment::kPassing:
       return "passing";
     case Segment::kBlock:
+    case Segment::kQuery:
       break;
   }
   return "block";

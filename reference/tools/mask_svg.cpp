@@ -35,6 +35,7 @@ std::string_view colour_of(Segment segment) {
     case Segment::kPassing:
       return "#009e73";
     case Segment::kBlock:
+    case Segment::kQuery:
       break;
   }
   return "#0072b2";
@@ -47,6 +48,7 @@ std::string_view meaning_of(Segment segment) {
     case Segment::kPassing:
       return "passing: keys and values kept by lower ranks (p), one bar per rank";
     case Segment::kBlock:
+    case Segment::kQuery:
       break;
   }
   return "block: the rank’s own tokens";

@@ -37,6 +37,8 @@ struct RunOptions {
   std::optional<Index> num_kept;
   Index pool_kernel = 5;
   std::uint64_t seed = 0;
+  double ape_temperature = 0.9;  // its authors' defaults
+  double ape_scale = 0.9;
   Index max_answer_tokens = 32;
   bool per_token_nll = false;
   bool json = false;
@@ -50,7 +52,9 @@ void add_options(CLI::App& app, RunOptions& options) {
   app.add_option("--weights", options.model.weights_path, "weights file made by apb import");
   app.add_flag("--toy", options.model.toy, "built-in toy model (random weights, byte tokens)");
   app.add_option("--precision", options.precision, "float or double")->capture_default_str();
-  app.add_option("--method", options.method, "full, star or apb")->capture_default_str();
+  app.add_option("--method", options.method,
+                 "full, ring, zigzag_ring, ulysses, star, ape, apb or spava")
+      ->capture_default_str();
   app.add_option("--ranks", options.num_ranks, "number of ranks")->capture_default_str();
   app.add_option("--transport", options.transport,
                  "local (threads of one process) or mpi (one process a rank)")
@@ -73,6 +77,12 @@ void add_options(CLI::App& app, RunOptions& options) {
       ->capture_default_str();
   app.add_option("--seed", options.seed, "of the random compressor")
       ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--ape-temperature", options.ape_temperature,
+                 "ape: divides the question's scores against contexts")
+      ->capture_default_str();
+  app.add_option("--ape-scale", options.ape_scale,
+                 "ape: scales their log-sum-exp, with the temperature")
       ->capture_default_str();
   app.add_option("--max-answer", options.max_answer_tokens, "most tokens of the answer")
       ->capture_default_str();
@@ -111,6 +121,8 @@ ApbConfig make_config(const RunOptions& options, bool embed_query, Index doc_len
   config.compressor = parse_compressor(options.compressor);
   config.pool_kernel = options.pool_kernel;
   config.seed = options.seed;
+  config.ape_temperature = options.ape_temperature;
+  config.ape_scale = options.ape_scale;
   config.embedded_query_len = embed_query ? query_len : 0;
   // Checked before the block lengths are used below.
   ApbConfig lengths_only;

@@ -271,7 +271,8 @@ BAD = [
     (["--q-heads", "0"], "num_q_heads"),
     (["--q-heads", "3", "--kv-heads", "2"], "num_q_heads"),
     (["--head-dim", "0"], "head_dim"),
-    (["--method", "ring"], "full, star, apb"),
+    (["--method", "ring"], "full, star or apb"),
+    (["--method", "rings"], "full, ring, zigzag_ring"),
     (["--rank", "4"], "--rank"),
     (["--rank", "-1"], "--rank"),
     (["--block-lens", "1,2,x"], "x"),
@@ -500,6 +501,17 @@ class Explain(unittest.TestCase):
                 share = f"{100 * ratio:.{3 if ratio < 0.01 else 1}f} % of"
                 expected += f" = {share if ratio < 10 else short(round(ratio)) + ' ×'} Full"
             self.assertEqual(" ".join(cell.split()), expected)
+
+    def test_methods(self):
+        names = ["full", "ring", "zigzag_ring", "ulysses", "star", "ape", "apb", "spava"]
+        for setting in SETTINGS:
+            with self.subTest(setting=setting):
+                lines = {line.split()[0]: line for line in self.explain(setting)[6] if line.split()[:1] != []}
+                self.assertEqual([name for name in lines if name in names], names)
+                for method in ["full", "star"] + (["apb"] if setting.method == "apb" else []):
+                    work = setting.for_method(method).work()
+                    rows, flop, received = (short(max(column)) for column in zip(*work))
+                    self.assertRegex(lines[method], rf" {re.escape(rows)} +{re.escape(flop)} .* {re.escape(received)}  ")
 
     def test_left_out_ranks_are_said(self):
         text = run("--tokens", 4000, "--ranks", 100, "--rank", 50).stdout
