@@ -48,6 +48,7 @@ struct ExplainOptions {
   Index head_dim = 64;
   Index element_bytes = 2;
   std::optional<int> rank;
+  bool compare = false;
   std::string svg_path;
 };
 
@@ -87,6 +88,7 @@ void add_options(CLI::App& app, ExplainOptions& options) {
       ->capture_default_str();
   app.add_option("--rank", options.rank,
                  "whose mask is drawn (default: the last that owns tokens)");
+  app.add_flag("--compare", options.compare, "also compare all methods");
   app.add_option("--svg", options.svg_path, "also draw the mask as a picture into this file");
 }
 
@@ -130,11 +132,12 @@ ExitStatus explain(const ExplainOptions& options) {
   const Example example =
       make_example(parse_method(options.method), make_config(options), options.rank);
   const Ink ink(colour_wanted());
-  const std::string text = draw_title(example, ink) + draw_ownership(example, ink) +
-                           draw_rows(example, ink) + draw_passing(example, ink) +
-                           draw_mask(example, ink) +
-                           draw_costs(example, options.element_bytes, ink) +
-                           draw_methods(example, options.element_bytes, ink) + draw_outlook(ink);
+  const std::string text =
+      draw_title(example, ink) + draw_ownership(example, ink) + draw_rows(example, ink) +
+      draw_passing(example, ink) + draw_mask(example, ink) +
+      draw_costs(example, options.element_bytes, ink) +
+      (options.compare ? draw_methods(example, options.element_bytes, ink) : "") +
+      draw_outlook(ink);
   if (!options.svg_path.empty()) write_whole_file(options.svg_path, mask_svg(example));
   fmt::print("{}", without_trailing_spaces(text));
   if (std::fflush(stdout) != 0) throw CannotRun("standard output: cannot be written");

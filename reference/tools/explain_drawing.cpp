@@ -178,7 +178,8 @@ std::string draw_rows(const Example& example, const Ink& ink) {
 
 std::string draw_outlook(const Ink& ink) {
   return fmt::format(
-      "\n{}{} --keep 0, --anchor 0, --rank 1, --method star, --tokens 131072 --ranks 8, --help\n",
+      "\n{}{} --keep 0, --anchor 0, --rank 1, --method star, --tokens 131072 --ranks 8, "
+      "--compare\n",
       wrapped("After prefill a rank keeps its block's keys and values; the question sees all "
               "ranks', exactly."),
       ink(Tint::kHeading, "Try"));

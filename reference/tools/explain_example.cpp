@@ -91,7 +91,7 @@ std::string Example::row_label(int of_rank, Index row) const {
 Example make_example(Method method, const ApbConfig& config, std::optional<int> rank) {
   if (std::ranges::find(kBlockMethods, method) == kBlockMethods.end()) {
     throw BadInput("command line", "--method", to_string(method),
-                   "full, star or apb to be drawn (section 6 compares all methods)");
+                   "full, star or apb (--compare puts the others beside them)");
   }
   config.validate();
   if (rank && (*rank < 0 || *rank >= config.num_ranks)) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "reference/core/error.hpp"
@@ -51,9 +52,12 @@ std::optional<std::vector<Counters>> work_of(Method method, const ApbConfig& con
   }
 }
 
-std::string percent(Index part, Index whole) {
+/// "5.2 %", or "12 ×" from ten times on.
+std::string share(Index part, Index whole) {
   if (whole == 0) return "–";
-  return fmt::format("{:.1f} %", 100.0 * static_cast<double>(part) / static_cast<double>(whole));
+  const double ratio = static_cast<double>(part) / static_cast<double>(whole);
+  if (ratio >= 10) return short_number(std::llround(ratio)) + " ×";
+  return fmt::format("{:.1f} %", 100 * ratio);
 }
 
 }  // namespace
@@ -79,11 +83,10 @@ std::string draw_methods(const Example& example, Index element_bytes, const Ink&
       continue;
     }
     const Index flop = busiest(*work, &Counters::attention_flop);
-    text +=
-        line(to_string(method),
-             {short_number(busiest(*work, &Counters::rows_computed)), short_number(flop),
-              percent(flop, full_flop), short_number(busiest(*work, &Counters::bytes_received))},
-             in_words(method));
+    text += line(to_string(method),
+                 {short_number(busiest(*work, &Counters::rows_computed)), short_number(flop),
+                  share(flop, full_flop), short_number(busiest(*work, &Counters::bytes_received))},
+                 in_words(method));
   }
   return text;
 }

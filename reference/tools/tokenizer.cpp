@@ -76,7 +76,8 @@ std::vector<EncodedText> Tokenizer::encode(const std::vector<std::string>& texts
     for (const std::string& text : texts) encoded.push_back(encode_bytes(text));
     return encoded;
   }
-  const std::vector<std::string> command{python(), APB_SOURCE_DIR "/reference/tools/import.py",
+  const std::vector<std::string> command{python(),
+                                         std::string(APB_SOURCE_DIR) + "/reference/tools/import.py",
                                          "encode", "--weights", weights_path_};
   std::string input;
   try {

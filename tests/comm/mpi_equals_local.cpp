@@ -7,9 +7,11 @@
 
 #include <fmt/format.h>
 #include <omp.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <exception>
 #include <string>
 
@@ -235,7 +237,12 @@ int compare_all(Communicator& world) {
 }  // namespace
 }  // namespace apb
 
-int main() {
+int main(int /*argc*/, char** argv) {
+  // Waiting threads must not spin where ranks outnumber cores. OpenMP reads this when it is loaded.
+  if (std::getenv("OMP_WAIT_POLICY") == nullptr) {
+    setenv("OMP_WAIT_POLICY", "passive", 1);
+    execv("/proc/self/exe", argv);
+  }
   apb::MpiSession session;
   try {
     return apb::compare_all(session.world());
