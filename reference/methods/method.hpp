@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "reference/attention/attention.hpp"
+#include "reference/attention/retaining_head.hpp"
 #include "reference/attention/selection.hpp"
 #include "reference/core/block_layout.hpp"
 #include "reference/core/communicator.hpp"
@@ -26,9 +27,10 @@ inline constexpr std::array kMethods{Method::kFull, Method::kStar, Method::kApb}
 template <class Scalar>
 struct LayerInput {
   Index layer = 0;
-  HeadsView<const Scalar> query;  ///< [rows, num_q_heads, head_dim], after RoPE
-  HeadsView<const Scalar> key;    ///< [rows, num_kv_heads, head_dim], after RoPE
-  HeadsView<const Scalar> value;  ///< [rows, num_kv_heads, head_dim]
+  HeadsView<const Scalar> query;       ///< [rows, num_q_heads, head_dim], after RoPE
+  HeadsView<const Scalar> key;         ///< [rows, num_kv_heads, head_dim], after RoPE
+  HeadsView<const Scalar> value;       ///< [rows, num_kv_heads, head_dim]
+  RetainingInput<Scalar> retaining{};  ///< of the block rows; for compressor retaining_head only
 };
 
 /// Where a rank stands and what it may use.

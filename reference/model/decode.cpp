@@ -53,7 +53,8 @@ Matrix<Scalar> query_pass(const LlamaWeights<Scalar>& weights, KvCache<Scalar>& 
   const double scale = 1.0 / std::sqrt(static_cast<double>(weights.config.head_dim));
   std::vector<Index> positions(tokens.size());
   std::iota(positions.begin(), positions.end(), first_position);
-  const RopeTable<Scalar> rope(positions, weights.config.head_dim, weights.config.rope_theta);
+  const RopeTable<Scalar> rope(positions, weights.config.head_dim, weights.config.rope_theta,
+                               weights.config.rope_scaling);
 
   Counters not_reported;
   Matrix<Scalar> hidden = embed(weights, tokens);

@@ -111,6 +111,10 @@ ApbConfig make_config(const ExplainOptions& options) {
   config.anchor_convention = parse_anchor_convention(options.convention);
   config.query_insert_at = options.query_insert_at;
   config.compressor = parse_compressor(options.compressor);
+  if (config.compressor == Compressor::kRetainingHead) {
+    throw BadInput("config", "compressor", options.compressor,
+                   "one of none, query_aware, random, recent (its scores need a model: apb run)");
+  }
   const bool keeps = config.compressor != Compressor::kNone;
   config.num_kept = options.num_kept.value_or(keeps ? std::max(block_len / 8, Index{2}) : 0);
   config.pool_kernel = options.pool_kernel;
