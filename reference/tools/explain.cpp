@@ -10,11 +10,13 @@
 #include <numeric>
 #include <optional>
 
+#include "reference/model/prefill.hpp"
 #include "reference/tools/explain_costs.hpp"
 #include "reference/tools/explain_drawing.hpp"
 #include "reference/tools/explain_mask.hpp"
 #include "reference/tools/explain_passing.hpp"
 #include "reference/tools/mask_svg.hpp"
+#include "reference/tools/model_file.hpp"
 #include "reference/tools/tool_main.hpp"
 #include "reference/tools/whole_file.hpp"
 
@@ -42,6 +44,7 @@ struct ExplainOptions {
   std::optional<Index> num_kept;
   Index pool_kernel = 3;
   Index seed = 0;
+  std::string model;  ///< empty: heads as given below
   Index num_q_heads = 1;
   Index num_kv_heads = 1;
   Index head_dim = 64;
@@ -78,9 +81,17 @@ void add_options(CLI::App& app, ExplainOptions& options) {
   app.add_option("--seed", options.seed, "of the scores")
       ->check(CLI::Range(Index{0}, kMaxSeed))
       ->capture_default_str();
-  app.add_option("--q-heads", options.num_q_heads, "query heads")->capture_default_str();
-  app.add_option("--kv-heads", options.num_kv_heads, "KV heads")->capture_default_str();
-  app.add_option("--head-dim", options.head_dim, "elements of a head")->capture_default_str();
+  auto* model = app.add_option("--model", options.model,
+                               "heads of a known model (configs/models), or of a .json file");
+  app.add_option("--q-heads", options.num_q_heads, "query heads")
+      ->excludes(model)
+      ->capture_default_str();
+  app.add_option("--kv-heads", options.num_kv_heads, "KV heads")
+      ->excludes(model)
+      ->capture_default_str();
+  app.add_option("--head-dim", options.head_dim, "elements of a head")
+      ->excludes(model)
+      ->capture_default_str();
   app.add_option("--element-bytes", options.element_bytes, "size of an element that is sent")
       ->check(CLI::Range(1, 16))
       ->capture_default_str();
@@ -122,6 +133,7 @@ ApbConfig make_config(const ExplainOptions& options) {
   config.num_q_heads = options.num_q_heads;
   config.num_kv_heads = options.num_kv_heads;
   config.head_dim = options.head_dim;
+  if (!options.model.empty()) set_model_shape(config, read_model_file(options.model).shape);
   return config;
 }
 

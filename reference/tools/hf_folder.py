@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gguf_file import BadInput, show
+from gguf_file import BadInput, show, show_name
 from hf_tokenizer import tokenizer_datasets
 from json_settings import Settings, read_json_object
 from tensor_files import StoredTensor, TensorSource, read_safetensors
@@ -97,7 +97,7 @@ def shard_names(folder: Path) -> dict[str, str]:
     places = index.get("weight_map", dict)
     for tensor, shard in places.items():
         if not isinstance(shard, str) or Path(shard).name != shard:
-            raise BadInput(f"weight_map.{show(tensor)} is {show(shard)}, must be the name of a file beside it",
+            raise BadInput(f"weight_map.{show_name(tensor)} is {show(shard)}, must be the name of a file beside it",
                            str(folder / INDEX))
     if not places:
         raise index.refuse("weight_map", "at least one tensor")
@@ -114,12 +114,12 @@ def read_shards(folder: Path) -> tuple[dict[str, StoredTensor], list[Path]]:
             raise BadInput("no such file" if not shard.exists() else "is not a file", str(shard))
         for name, tensor in read_safetensors(shard).items():
             if places and places.get(name) != shard.name:
-                raise BadInput(f"tensor {show(name)} is in this file, must be in {show(places.get(name, 'no file'))} "
+                raise BadInput(f"tensor {show_name(name)} is in this file, must be in {show(places.get(name, 'no file'))} "
                                f"({INDEX})", str(shard))
             tensors[name] = tensor
     for name in places:
         if name not in tensors:
-            raise BadInput(f"tensor {show(name)} is missing, must be in this file ({INDEX})", str(folder / places[name]))
+            raise BadInput(f"tensor {show_name(name)} is missing, must be in this file ({INDEX})", str(folder / places[name]))
     return tensors, shards
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gguf_file import BadInput, first_bytes, show
+from gguf_file import BadInput, first_bytes, show, show_name
 
 STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}  # numpy has no bfloat16: its bits
 MAX_HEADER_BYTES = 100 << 20  # safetensors' own limit
@@ -91,17 +91,17 @@ def read_safetensors(path: Path) -> dict[str, StoredTensor]:
     for name, entry in header.items():
         if not isinstance(entry, dict) or not is_list_of_counts(entry.get("shape")) or not is_list_of_counts(
                 entry.get("data_offsets")) or len(entry["data_offsets"]) != 2:
-            raise BadInput(f"tensor {show(name)} is {show(entry)}, must have dtype, shape and two data_offsets", str(path))
-        if (kind := entry.get("dtype")) not in STORED:
-            raise BadInput(f"tensor {show(name)} has dtype {show(kind)}, must be one of {', '.join(STORED)}", str(path))
+            raise BadInput(f"tensor {show_name(name)} is {show(entry)}, must have dtype, shape and two data_offsets", str(path))
+        if not isinstance(kind := entry.get("dtype"), str) or kind not in STORED:
+            raise BadInput(f"tensor {show_name(name)} has dtype {show(kind)}, must be one of {', '.join(STORED)}", str(path))
     for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
         stored, (begin, end) = np.dtype(STORED[entry["dtype"]]), entry["data_offsets"]
         num_bytes = math.prod(entry["shape"]) * stored.itemsize
         if begin != at or end - begin != num_bytes:
-            raise BadInput(f"tensor {show(name)} has data_offsets {begin} to {end}, must be {at} to {at + num_bytes}",
+            raise BadInput(f"tensor {show_name(name)} has data_offsets {begin} to {end}, must be {at} to {at + num_bytes}",
                            str(path))
         if end > len(data):
-            raise BadInput(f"truncated: tensor {show(name)} needs bytes {begin} to {end} of the tensor data, "
+            raise BadInput(f"truncated: tensor {show_name(name)} needs bytes {begin} to {end} of the tensor data, "
                            f"the file has {len(data)}", str(path))
         at = end
         tensors[name] = StoredTensor(entry["dtype"], data[begin:end].view(stored).reshape(entry["shape"]))
@@ -148,7 +148,7 @@ ALLOWED_GLOBALS: dict[tuple[str, str], Any] = {
 class TensorUnpickler(pickle._Unpickler):  # the one in Python: the one in C can be made to take all memory
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ALLOWED_GLOBALS:
-            raise BadInput(f"its pickle asks for {show(module + '.' + name)}, which no file of plain tensors needs")
+            raise BadInput(f"its pickle asks for {(module + '.' + name)[:80]!r}, which no file of plain tensors needs")
         return ALLOWED_GLOBALS[module, name]
 
     def persistent_load(self, pid: Any) -> Storage:
@@ -166,7 +166,7 @@ def strided_values(archive: zipfile.ZipFile, folder: str, tensor: Strided, name:
     last = tensor.offset + sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride))
     if member.file_size != storage.count * stored.itemsize or last >= storage.count or \
             math.prod(tensor.shape) > storage.count or 0 in tensor.shape:
-        raise BadInput(f"tensor {show(name)} of shape {tensor.shape} does not fit its storage of {member.file_size} bytes")
+        raise BadInput(f"tensor {show_name(name)} of shape {tensor.shape} does not fit its storage of {member.file_size} bytes")
     if storage.key not in read:
         read[storage.key] = np.frombuffer(archive.read(member), np.uint8)
     values = read[storage.key].view(stored)[tensor.offset:]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import h5py
 import numpy as np
 
-from gguf_file import BadInput, show
+from gguf_file import BadInput, show_name
 
 OTHER_BYTES = 16 << 20  # of a weights file: tokenizer and HDF5's own structure, generously
 STEP_VALUES = 1 << 20  # weights that are converted at a time
@@ -83,7 +83,7 @@ def checked(source: Source, plans: list[Plan], family: str) -> list[Plan]:
         source.stored_type(plan.tensor)
     unused = sorted(tensors - {plan.tensor for plan in plans})
     if unused:
-        raise BadInput(f"tensor {show(unused[0])} has no place in a plain {family} model (RoPE factors, experts, ...)")
+        raise BadInput(f"tensor {show_name(unused[0])} has no place in a plain {family} model (RoPE factors, experts, ...)")
     return plans
 
 
