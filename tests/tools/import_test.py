@@ -55,20 +55,36 @@ for path in pathlib.Path(sys.argv[3]).glob("*.safetensors"):
 print(count)
 """
 
-# Reads damaged copies of a file of tensors in one process: each must be read or refused.
+# Reads damaged copies of a file of tensors in one process: each must be read or refused. What stands in a torch file's
+# archive is damaged in every other copy, so that its checksums stay right.
 FLIP = """
-import random, sys, pathlib
+import io, pathlib, random, sys, zipfile
 sys.path.insert(0, sys.argv[1])
 from gguf_file import BadInput
 from tensor_files import read_tensors
 source, number, first = pathlib.Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 generator, content, counts = random.Random(5), source.read_bytes(), {True: 0, False: 0}
-for index in range(number):
+
+def damage(content, part):
     damaged = bytearray(content)
     for _ in range(generator.choice((1, 1, 3, 20))):
-        damaged[generator.randrange(first if index % 2 else len(content))] = generator.choice(
-            (0, 255, generator.randrange(256)))
-    if index % 5 == 0:
+        damaged[generator.randrange(part)] = generator.choice((0, 255, generator.randrange(256)))
+    return bytes(damaged)
+
+def damage_pickle(content):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(packed, "w") as new:
+        for name in old.namelist():
+            member = old.read(name)
+            new.writestr(name, damage(member, len(member)) if name.endswith("data.pkl") else member)
+    return packed.getvalue()
+
+for index in range(number):
+    if index % 2 and content[:2] == b"PK":
+        damaged = damage_pickle(content)
+    else:
+        damaged = damage(content, first if index % 4 else len(content))
+    if index % 10 == 0:
         damaged = damaged[:generator.randrange(len(content))]
     path = pathlib.Path("damaged")
     path.write_bytes(damaged)
@@ -468,8 +484,9 @@ def heads_imports(checks: Checks, place: Path, python: str, bin_folder: str) -> 
     checks.equal(result.out.decode().strip(), "8", "matrices that torch and safetensors files agree in", result)
 
     (place / "text").write_bytes(b"0123456789" * 12)
-    command = [tool, "--toy", "--text", place / "text", "--query", "What?", "--json", "--compressor", "retaining_head",
-               "--keep", "4", "--max-answer", "2"]
+    asked = ["--text", place / "text", "--query", "What?"]
+    options = ["--json", "--compressor", "retaining_head", "--keep", "4", "--max-answer", "2"]
+    command = [tool, "--toy", *asked, *options]
     reports = {}
     for name in ("bin", "linear"):
         for more in ((), ("--pool", "1"), ("--transport", "mpi"), ("--precision", "double")):
@@ -490,16 +507,14 @@ def heads_imports(checks: Checks, place: Path, python: str, bin_folder: str) -> 
     shutil.copyfile(place / "bin.h5", folder.path / "heads.h5")
     weights = folder.path / "model.h5"
     run([python, "-B", IMPORT_PY, "hf", GOLDEN / "hf_llama_28_4", weights])
-    for words, wanted in ((command[5:], ["--heads is missing"]),
+    for words, wanted in ((options, ["--heads is missing"]),
                           (["--json", "--heads", "heads.h5"], ["compressor", "query_aware", "retaining_head"]),
-                          ([*command[5:], "--heads", "nowhere.h5"], ["nowhere.h5"]),
-                          ([*command[5:], "--heads", "cut.h5"], ["cut.h5"]),
-                          ([*command[5:], "--heads", "model.h5"], ["model.h5: schema = apb-weights", "apb-heads"])):
+                          ([*options, "--heads", "nowhere.h5"], ["nowhere.h5"]),
+                          ([*options, "--heads", "cut.h5"], ["cut.h5"]),
+                          ([*options, "--heads", "model.h5"], ["model.h5: schema = apb-weights", "apb-heads"])):
         for transport in ("local", "mpi"):
-            folder.refused(f"apb-run {words}", [tool, "--toy", "--text", place / "text", "--query", "What?", *words,
-                                                "--transport", transport], *wanted)
-    folder.refused("heads for another model", [tool, "--weights", "model.h5", "--text", place / "text", "--query",
-                                               "What?", *command[5:], "--heads", "heads.h5"],
+            folder.refused(f"apb-run {words}", [tool, "--toy", *asked, *words, "--transport", transport], *wanted)
+    folder.refused("heads for another model", [tool, "--weights", "model.h5", *asked, *options, "--heads", "heads.h5"],
                    "heads.h5", "num_layers|num_kv_heads|input_size", "as in the model")
     folder.refused("apb-explain without a model", [explain, "--compressor", "retaining_head"], "retaining_head",
                    "query_aware", "apb run")
