@@ -3,8 +3,8 @@
 
   import_test.py BIN_DIR
 
-Hugging Face folders and heads come from tests/golden. Needs a Python ($APB_PYTHON) with what import.py needs. Imports of
-GGUF files are tested in bad_input_test.py.
+Hugging Face folders and heads come from tests/golden. Needs a Python ($APB_PYTHON) with what import.py needs. Imports
+of GGUF files are tested in bad_input_test.py.
 """
 from __future__ import annotations
 
@@ -157,7 +157,8 @@ def same_model(checks: Checks, place: Path, python: str) -> None:
     def with_inverse_frequencies(folder: Path) -> None:  # as old Llama checkpoints have them
         add_tensor(folder, "model.layers.0.self_attn.rotary_emb.inv_freq", "F32", [4], bytes(16))
 
-    dump = ("import h5py, sys; f = h5py.File(sys.argv[1]); f.visititems(lambda n, d: print(n, d.dtype, hash(d[...].tobytes()))"
+    dump = ("import h5py, sys; f = h5py.File(sys.argv[1]); "
+            "f.visititems(lambda n, d: print(n, d.dtype, hash(d[...].tobytes()))"
             " if isinstance(d, h5py.Dataset) else None); print({k: v for k, v in f.attrs.items() if k != 'source'})")
 
     def content(path: Path) -> str:
@@ -235,12 +236,14 @@ CONFIGS: list[tuple[str, Any, list[str]]] = [
     ("llama_28_4", rope(rope_type="longrope"), ["rope_parameters.rope_type is 'longrope'"]),
     ("llama_28_4", rope(factor=None), ["rope_parameters.factor is None"]),
     ("llama_28_4", rope(factor=0), ["rope_parameters.factor is 0"]),
-    ("llama_28_4", rope(high_freq_factor=1.0), ["rope_parameters.high_freq_factor is 1.0", "more than low_freq_factor"]),
+    ("llama_28_4", rope(high_freq_factor=1.0),
+     ["rope_parameters.high_freq_factor is 1.0", "more than low_freq_factor"]),
     ("llama_28_4", rope(original_max_position_embeddings="long"), ["original_max_position_embeddings is 'long'"]),
     ("llama_28_4", rope(rope_theta=-1.0), ["rope_theta is -1.0", "positive"]),
     ("llama_28_4", {"rope_parameters": None, "rope_scaling": {"factor": 2.0}}, ["rope_scaling.rope_type is absent"]),
     ("llama_28_4", {"rope_parameters": 5}, ["rope_parameters is 5"]),
-    ("llama_28_4", {"rope_parameters": {"full_attention": {"rope_type": "default"}}}, ["rope_parameters.rope_type is absent"]),
+    ("llama_28_4", {"rope_parameters": {"full_attention": {"rope_type": "default"}}},
+     ["rope_parameters.rope_type is absent"]),
     ("llama_28_4", {"hidden_size": "big"}, ["hidden_size is 'big'", "type int"]),
     ("llama_28_4", {"hidden_size": 32}, ["embed_tokens.weight has shape", "32"]),
     ("llama_28_4", {"num_hidden_layers": 0}, ["num_hidden_layers is 0"]),
@@ -321,8 +324,10 @@ FOLDERS: list[tuple[str, Callable[[Path], Any], list[str]]] = [
     ("llama_1_1", edit(TOKENIZER, lambda t: t["model"].update(type="Unigram")), ["model.type is 'Unigram'", "'BPE'"]),
     ("llama_1_1", edit(TOKENIZER, lambda t: t["model"].update(byte_fallback=True)), ["model.byte_fallback is True"]),
     ("llama_1_1", edit(TOKENIZER, lambda t: t.update(decoder=None)), ["decoder is None", "ByteLevel"]),
-    ("llama_1_1", edit(TOKENIZER, lambda t: t.update(pre_tokenizer={"type": "Metaspace"})), ["pre_tokenizer", "ByteLevel"]),
-    ("llama_1_1", edit(TOKENIZER, lambda t: t["model"].update(merges=[["no", "such"]])), [TOKENIZER, "tokenizers cannot read"]),
+    ("llama_1_1", edit(TOKENIZER, lambda t: t.update(pre_tokenizer={"type": "Metaspace"})),
+     ["pre_tokenizer", "ByteLevel"]),
+    ("llama_1_1", edit(TOKENIZER, lambda t: t["model"].update(merges=[["no", "such"]])),
+     [TOKENIZER, "tokenizers cannot read"]),
     ("llama_1_1", edit(TOKENIZER, lambda t: t["model"]["vocab"].update({"zz": 9999})), ["id 9999", "vocab_size"]),
     ("llama_1_1", remove(SINGLE), [SINGLE, INDEX]),
     ("llama_1_1", cut(SINGLE, 0), [SINGLE, "truncated"]),
@@ -343,19 +348,23 @@ FOLDERS: list[tuple[str, Callable[[Path], Any], list[str]]] = [
     ("llama_1_1", edit_header(SINGLE, lambda h: h[NORM].update(shape=[1, 28])), [NORM, r"shape \(1, 28\)", r"\(28,\)"]),
     ("llama_1_1", edit_header(SINGLE, lambda h: h[NORM].update(data_offsets=[0, 112])), ["data_offsets"]),
     ("llama_1_1", lambda folder: remove_tensor(folder, NORM), [f"{NORM} is missing"]),
-    ("llama_1_1", lambda folder: add_tensor(folder, "model.extra.weight", "F32", [1], bytes(4)), ["model.extra.weight.*no place"]),
+    ("llama_1_1", lambda folder: add_tensor(folder, "model.extra.weight", "F32", [1], bytes(4)),
+     ["model.extra.weight.*no place"]),
     ("llama_1_1", set_not_finite, ["not finite"]),
     ("llama_28_4", remove(SECOND), [SECOND, "no such file"]),
     ("llama_28_4", cut(FIRST, 40000), [FIRST, "truncated"]),
     ("llama_28_4", cut(SECOND, 40000), [SECOND, "truncated"]),
     ("llama_28_4", write(INDEX, b"{}"), [INDEX, "weight_map is absent"]),
     ("llama_28_4", edit(INDEX, lambda i: i.update(weight_map={})), [INDEX, "weight_map"]),
-    ("llama_28_4", edit(INDEX, lambda i: i["weight_map"].update({NORM: "../model.safetensors"})), [INDEX, r"\.\./model"]),
+    ("llama_28_4", edit(INDEX, lambda i: i["weight_map"].update({NORM: "../model.safetensors"})),
+     [INDEX, r"\.\./model"]),
     ("llama_28_4", edit(INDEX, lambda i: i["weight_map"].update({NORM: 7})), [INDEX, NORM, "is 7"]),
-    ("llama_28_4", edit(INDEX, lambda i: i["weight_map"].update({"lm_head.weight": FIRST})), ["lm_head.weight|tensor", "must be in"]),
+    ("llama_28_4", edit(INDEX, lambda i: i["weight_map"].update({"lm_head.weight": FIRST})),
+     ["lm_head.weight|tensor", "must be in"]),
     ("llama_28_4", edit(INDEX, lambda i: i["weight_map"].update({"more.weight": SECOND})), ["more.weight", "missing"]),
     ("llama_28_4", edit(INDEX, lambda i: i["weight_map"].pop(NORM)), [NORM, "no file"]),
-    ("qwen2_28_4", lambda folder: remove_tensor(folder, "model.layers.1.self_attn.v_proj.bias"), ["v_proj.bias is missing"]),
+    ("qwen2_28_4", lambda folder: remove_tensor(folder, "model.layers.1.self_attn.v_proj.bias"),
+     ["v_proj.bias is missing"]),
     ("qwen2_28_4", lambda folder: add_tensor(folder, "model.layers.1.self_attn.o_proj.bias", "F16", [28], bytes(56)),
      ["o_proj.bias.*no place"]),
 ]
@@ -516,6 +525,10 @@ def heads_imports(checks: Checks, place: Path, python: str, bin_folder: str) -> 
             folder.refused(f"apb-run {words}", [tool, "--toy", *asked, *words, "--transport", transport], *wanted)
     folder.refused("heads for another model", [tool, "--weights", "model.h5", *asked, *options, "--heads", "heads.h5"],
                    "heads.h5", "num_layers|num_kv_heads|input_size", "as in the model")
+    checks.right(run([explain, "--model", "yi-34b-200k"]), "apb-explain of a known model")
+    for words, wanted in ((["gpt-5"], ["gpt-5", "llama-3.1-8b", "yi-34b-200k"]), (["nowhere.json"], ["nowhere.json"]),
+                          (["qwen2.5-14b", "--kv-heads", "2"], ["--model", "--kv-heads"])):
+        folder.refused(f"apb-explain --model {words}", [explain, "--model", *words], *wanted)
     folder.refused("apb-explain without a model", [explain, "--compressor", "retaining_head"], "retaining_head",
                    "query_aware", "apb run")
 
