@@ -89,7 +89,7 @@ template <class Scalar>
 Matrix<Scalar> block_scores(const ApbConfig& config, const RankLayout& layout, Index layer,
                             const HeadsView<const Scalar>& query,
                             const HeadsView<const Scalar>& block_key, Communicator& communicator,
-                            Counters& counters) {
+                            Counters& counters, const RetainingInput<Scalar>& retaining) {
   switch (config.compressor) {
     case Compressor::kQueryAware: {
       const auto score_query = embedded_query_rows(config, layout, query, communicator);
@@ -98,6 +98,11 @@ Matrix<Scalar> block_scores(const ApbConfig& config, const RankLayout& layout, I
     case Compressor::kRandom:
     case Compressor::kRecent:
       return query_free_scores<Scalar>(config, layout, layer);
+    case Compressor::kRetainingHead:
+      if (retaining.head == nullptr) {
+        throw std::invalid_argument("block_scores: retaining_head needs its weights and features");
+      }
+      return retaining_scores(*retaining.head, *retaining.features, counters);
     case Compressor::kNone:
       break;
   }
@@ -116,9 +121,9 @@ template HeadsTensor<double> embedded_query_rows(const ApbConfig&, const RankLay
                                                  const HeadsView<const double>&, Communicator&);
 template Matrix<float> block_scores(const ApbConfig&, const RankLayout&, Index,
                                     const HeadsView<const float>&, const HeadsView<const float>&,
-                                    Communicator&, Counters&);
+                                    Communicator&, Counters&, const RetainingInput<float>&);
 template Matrix<double> block_scores(const ApbConfig&, const RankLayout&, Index,
                                      const HeadsView<const double>&, const HeadsView<const double>&,
-                                     Communicator&, Counters&);
+                                     Communicator&, Counters&, const RetainingInput<double>&);
 
 }  // namespace apb

@@ -1,7 +1,8 @@
 #pragma once
 /// \file
-/// Importance of every token of a block, before pooling, by each of the training-free compressors.
+/// Importance of every token of a block, before pooling, by each of the compressors.
 
+#include "reference/attention/retaining_head.hpp"
 #include "reference/core/block_layout.hpp"
 #include "reference/core/communicator.hpp"
 #include "reference/core/counters.hpp"
@@ -44,11 +45,13 @@ template <class Scalar>
 /// Scores of this rank's block by config.compressor (not kNone). Collective.
 /// \param query     [rows, num_q_heads, head_dim], anchor first, after RoPE
 /// \param block_key [block_rows, num_kv_heads, head_dim], after RoPE
+/// \param retaining what `retaining_head` scores with; nothing for the others
 /// \returns [block_rows, num_kv_heads]
 template <class Scalar>
 [[nodiscard]] Matrix<Scalar> block_scores(const ApbConfig& config, const RankLayout& layout,
                                           Index layer, const HeadsView<const Scalar>& query,
                                           const HeadsView<const Scalar>& block_key,
-                                          Communicator& communicator, Counters& counters);
+                                          Communicator& communicator, Counters& counters,
+                                          const RetainingInput<Scalar>& retaining = {});
 
 }  // namespace apb

@@ -22,11 +22,12 @@ constexpr int kMaxRanks = 4096;
 constexpr std::array<std::pair<AnchorConvention, std::string_view>, 2> kConventions{
     {{AnchorConvention::kPaper, "paper"}, {AnchorConvention::kOfficial, "official"}}};
 
-constexpr std::array<std::pair<Compressor, std::string_view>, 4> kCompressors{
+constexpr std::array<std::pair<Compressor, std::string_view>, 5> kCompressors{
     {{Compressor::kNone, "none"},
      {Compressor::kQueryAware, "query_aware"},
      {Compressor::kRandom, "random"},
-     {Compressor::kRecent, "recent"}}};
+     {Compressor::kRecent, "recent"},
+     {Compressor::kRetainingHead, "retaining_head"}}};
 
 template <class Table>
 std::string_view name_of(const Table& table, decltype(table[0].first) value) {

@@ -20,10 +20,11 @@ enum class AnchorConvention {
 
 /// What gives every token of a block its importance.
 enum class Compressor {
-  kNone,        ///< nothing is kept or passed
-  kQueryAware,  ///< mean dot product with the embedded query's rows
-  kRandom,      ///< a hash of seed, layer, KV head and document position
-  kRecent,      ///< later tokens first
+  kNone,           ///< nothing is kept or passed
+  kQueryAware,     ///< mean dot product with the embedded query's rows
+  kRandom,         ///< a hash of seed, layer, KV head and document position
+  kRecent,         ///< later tokens first
+  kRetainingHead,  ///< a trained head on the token's q, k, v before RoPE (needs weights)
 };
 
 [[nodiscard]] std::string_view to_string(AnchorConvention convention);

@@ -96,6 +96,10 @@ bool Hdf5Reader::has(const std::string& name) const {
   }
 }
 
+bool Hdf5Reader::has_attribute(const std::string& name) const {
+  return H5Aexists(file_.get(), name.c_str()) > 0;
+}
+
 std::int64_t Hdf5Reader::int_attribute(const std::string& name) const {
   return scalar_attribute<std::int64_t>(file_.get(), path_, name, "one integer");
 }

@@ -45,6 +45,7 @@ class Hdf5Reader {
   [[nodiscard]] bool has(const std::string& name) const;
 
   /// Attributes of the root group.
+  [[nodiscard]] bool has_attribute(const std::string& name) const;
   [[nodiscard]] std::int64_t int_attribute(const std::string& name) const;
   [[nodiscard]] double double_attribute(const std::string& name) const;
   [[nodiscard]] std::string string_attribute(const std::string& name) const;

@@ -36,6 +36,20 @@ bool scores_with_query(const ApbConfig& config) {
   return exchanges(config) && config.compressor == Compressor::kQueryAware;
 }
 
+/// FLOPs that score a rank's block for selection.
+Index compressor_flop(const ApbConfig& config, const RankLayout& rank, const LayerSizes& sizes) {
+  if (scores_with_query(config)) {
+    return checked_product(config, {2, rank.block_len, config.num_kv_heads, config.head_dim});
+  }
+  if (!exchanges(config) || config.compressor != Compressor::kRetainingHead) return 0;
+  const Index inputs = (config.num_q_heads + 2 * config.num_kv_heads) * config.head_dim;
+  if (sizes.retaining_size == 0) {
+    return checked_product(config, {2, rank.block_len, inputs, config.num_kv_heads});
+  }
+  return checked_product(config,
+                         {2, rank.block_len, sizes.retaining_size, inputs + config.num_kv_heads});
+}
+
 /// Multiply-adds of one row in the seven matrices of a layer (query, output; key, value; gate, up,
 /// down) are width * hidden_size in all.
 Index projection_width(const ApbConfig& config, const LayerSizes& sizes) {
@@ -93,10 +107,7 @@ std::vector<Counters> layer_work(const ApbConfig& config, Index element_bytes,
   for (const RankLayout& rank : layout.ranks) {
     Counters counters =
         computing(config, rank.rows(), config.num_q_heads, visible_pairs(rank), sizes);
-    if (scores_with_query(config)) {
-      counters.compressor_flop =
-          checked_product(config, {2, rank.block_len, config.num_kv_heads, config.head_dim});
-    }
+    counters.compressor_flop = compressor_flop(config, rank, sizes);
     work.push_back(counters);
   }
   if (exchanges(config)) {

@@ -17,6 +17,7 @@ namespace apb {
 struct LayerSizes {
   Index hidden_size = 0;
   Index intermediate_size = 0;  ///< width of the SwiGLU feed-forward network
+  Index retaining_size = 0;     ///< hidden width of the retaining head; 0: a linear head
 };
 
 /// (query row, key) pairs that a rank sees, the same for every query head:

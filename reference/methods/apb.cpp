@@ -23,7 +23,7 @@ Selection<Scalar> compress_block(const RankContext& context, const LayerInput<Sc
                                  const HeadsView<const Scalar>& block_key, Counters& counters) {
   const Matrix<Scalar> scores =
       block_scores<Scalar>(context.config, context.rank_layout(), input.layer, input.query,
-                           block_key, context.communicator, counters);
+                           block_key, context.communicator, counters, input.retaining);
   return select_block(scores, context.rank_layout(), context.config.pool_kernel, counters);
 }
 

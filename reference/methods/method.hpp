@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "reference/attention/attention.hpp"
+#include "reference/attention/retaining_head.hpp"
 #include "reference/attention/selection.hpp"
 #include "reference/core/block_layout.hpp"
 #include "reference/core/communicator.hpp"
@@ -32,9 +33,10 @@ inline constexpr std::array kBlockMethods{Method::kFull, Method::kStar, Method::
 template <class Scalar>
 struct LayerInput {
   Index layer = 0;
-  HeadsView<const Scalar> query;  ///< [rows, num_q_heads, head_dim], after RoPE
-  HeadsView<const Scalar> key;    ///< [rows, num_kv_heads, head_dim], after RoPE
-  HeadsView<const Scalar> value;  ///< [rows, num_kv_heads, head_dim]
+  HeadsView<const Scalar> query;       ///< [rows, num_q_heads, head_dim], after RoPE
+  HeadsView<const Scalar> key;         ///< [rows, num_kv_heads, head_dim], after RoPE
+  HeadsView<const Scalar> value;       ///< [rows, num_kv_heads, head_dim]
+  RetainingInput<Scalar> retaining{};  ///< of the block rows; for compressor retaining_head only
 };
 
 /// Where a rank stands and what it may use.

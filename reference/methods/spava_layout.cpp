@@ -35,6 +35,10 @@ ApbConfig spava_config(ApbConfig config) {
     throw BadInput("config", "anchor_len", config.anchor_len,
                    fmt::format("at most the document ({} tokens)", config.doc_len));
   }
+  if (config.compressor == Compressor::kRetainingHead) {
+    throw BadInput("config", "compressor", to_string(config.compressor),
+                   "query_aware, random, recent or none: this method selects without training");
+  }
   config.embedded_query_len = config.query_len;
   config.anchor_convention = AnchorConvention::kPaper;
   config.query_insert_at = 0;

@@ -1,5 +1,6 @@
 #include "reference/model/llama.hpp"
 
+#include <array>
 #include <cmath>
 #include <random>
 #include <utility>
@@ -14,13 +15,40 @@ namespace {
 constexpr Index kMaxSize = Index{1} << 24;
 constexpr Index kMaxLayers = 4096;
 
+constexpr std::array kBiases{"query_bias", "key_bias", "value_bias"};
+
+double positive(const Hdf5Reader& file, const char* key) {
+  const double value = file.double_attribute(key);
+  if (!(value > 0) || !std::isfinite(value)) {
+    throw BadInput(file.path(), key, value, "positive and finite");
+  }
+  return value;
+}
+
+/// `rope_scaling` is absent or "none", or "llama3" with four numbers.
+RopeScaling read_rope_scaling(const Hdf5Reader& file) {
+  if (!file.has_attribute("rope_scaling")) return {};
+  const std::string kind = file.string_attribute("rope_scaling");
+  if (kind == "none") return {};
+  if (kind != "llama3") throw BadInput(file.path(), "rope_scaling", kind, "none or llama3");
+  const RopeScaling scaling{positive(file, "rope_factor"), positive(file, "rope_low_freq_factor"),
+                            positive(file, "rope_high_freq_factor"),
+                            positive(file, "rope_original_context_len")};
+  if (!(scaling.high_freq_factor > scaling.low_freq_factor)) {
+    throw BadInput(file.path(), "rope_high_freq_factor", scaling.high_freq_factor,
+                   fmt::format("more than rope_low_freq_factor ({})", scaling.low_freq_factor));
+  }
+  return scaling;
+}
+
 LlamaConfig read_config(const Hdf5Reader& file) {
-  const auto require_equal = [&](const char* key, const std::string& allowed) {
-    const std::string found = file.string_attribute(key);
-    if (found != allowed) throw BadInput(file.path(), key, found, allowed);
-  };
-  require_equal("schema", "apb-weights");
-  require_equal("architecture", "llama");
+  if (const std::string found = file.string_attribute("schema"); found != "apb-weights") {
+    throw BadInput(file.path(), "schema", found, "apb-weights");
+  }
+  if (const std::string found = file.string_attribute("architecture");
+      found != "llama" && found != "qwen2") {
+    throw BadInput(file.path(), "architecture", found, "llama or qwen2");
+  }
   if (const auto version = file.int_attribute("version"); version != 1) {
     throw BadInput(file.path(), "version", version, "1");
   }
@@ -28,13 +56,6 @@ LlamaConfig read_config(const Hdf5Reader& file) {
     const Index value = file.int_attribute(key);
     if (value < 1 || value > max) {
       throw BadInput(file.path(), key, value, fmt::format("between 1 and {}", max));
-    }
-    return value;
-  };
-  const auto positive = [&](const char* key) {
-    const double value = file.double_attribute(key);
-    if (!(value > 0) || !std::isfinite(value)) {
-      throw BadInput(file.path(), key, value, "positive and finite");
     }
     return value;
   };
@@ -48,8 +69,9 @@ LlamaConfig read_config(const Hdf5Reader& file) {
   config.head_dim = size("head_dim");
   config.vocab_size = size("vocab_size");
   config.context_len = size("context_len");
-  config.rope_theta = positive("rope_theta");
-  config.rms_norm_eps = positive("rms_norm_eps");
+  config.rope_theta = positive(file, "rope_theta");
+  config.rope_scaling = read_rope_scaling(file);
+  config.rms_norm_eps = positive(file, "rms_norm_eps");
   config.eos_token_id = file.int_attribute("eos_token_id");
   if (config.eos_token_id < -1 || config.eos_token_id >= config.vocab_size) {
     throw BadInput(file.path(), "eos_token_id", config.eos_token_id,
@@ -69,14 +91,19 @@ bool is_tied(const Hdf5Reader& file) {
   return file.int_attribute("tied_embeddings") != 0;
 }
 
-/// Every dataset of a weights file with its shape.
-std::vector<std::pair<std::string, std::vector<Index>>> weight_shapes(const LlamaConfig& c,
-                                                                      bool tied) {
+/// A bias that layer 0 has, every layer must have; one that it lacks, none may have.
+bool has_bias(const Hdf5Reader& file, const std::string& name) {
+  return file.has("/layers/0/" + name);
+}
+
+/// Every dataset that a weights file must hold, with its shape.
+std::vector<std::pair<std::string, std::vector<Index>>> weight_shapes(const Hdf5Reader& file,
+                                                                      const LlamaConfig& c) {
   const Index q_size = c.num_q_heads * c.head_dim;
   const Index kv_size = c.num_kv_heads * c.head_dim;
   std::vector<std::pair<std::string, std::vector<Index>>> shapes{
       {"/embedding", {c.vocab_size, c.hidden_size}}, {"/final_norm", {c.hidden_size}}};
-  if (!tied) shapes.push_back({"/head", {c.vocab_size, c.hidden_size}});
+  if (!is_tied(file)) shapes.push_back({"/head", {c.vocab_size, c.hidden_size}});
   for (Index layer = 0; layer < c.num_layers; ++layer) {
     const std::string at = fmt::format("/layers/{}/", layer);
     shapes.push_back({at + "attention_norm", {c.hidden_size}});
@@ -88,6 +115,10 @@ std::vector<std::pair<std::string, std::vector<Index>>> weight_shapes(const Llam
     shapes.push_back({at + "gate", {c.intermediate_size, c.hidden_size}});
     shapes.push_back({at + "up", {c.intermediate_size, c.hidden_size}});
     shapes.push_back({at + "down", {c.hidden_size, c.intermediate_size}});
+    for (const std::string bias : kBiases) {
+      if (has_bias(file, bias))
+        shapes.push_back({at + bias, {bias == "query_bias" ? q_size : kv_size}});
+    }
   }
   return shapes;
 }
@@ -106,14 +137,16 @@ Matrix<Scalar> read_matrix(const Hdf5Reader& file, const std::string& name) {
 LlamaConfig read_config(const std::string& path) {
   const Hdf5Reader file(path);
   LlamaConfig config = read_config(file);
-  for (const auto& [name, shape] : weight_shapes(config, is_tied(file))) {
+  for (const auto& [name, shape] : weight_shapes(file, config)) {
     file.require_shape(name, shape);
   }
   for (Index layer = 0; layer < config.num_layers; ++layer) {
-    for (const char* bias : {"query_bias", "key_bias", "value_bias"}) {
+    for (const char* bias : kBiases) {
       const std::string name = fmt::format("/layers/{}/{}", layer, bias);
-      if (file.has(name))
-        throw BadInput(fmt::format("{}: dataset {}: biases are not supported", path, name));
+      if (file.has(name) && !has_bias(file, bias)) {
+        throw BadInput(
+            fmt::format("{}: dataset {}: layer 0 has no such bias, so no layer may", path, name));
+      }
     }
   }
   return config;
@@ -145,10 +178,16 @@ LlamaWeights<Scalar> read_weights(const std::string& path) {
     const auto read = [&](const char* name) {
       return read_matrix<Scalar>(file, fmt::format("/layers/{}/{}", layer, name));
     };
+    const auto read_bias = [&](const char* name) {
+      return has_bias(file, name) ? read(name) : Matrix<Scalar>();
+    };
     weights.layers.push_back({.attention_norm = read("attention_norm"),
                               .query = read("query"),
                               .key = read("key"),
                               .value = read("value"),
+                              .query_bias = read_bias("query_bias"),
+                              .key_bias = read_bias("key_bias"),
+                              .value_bias = read_bias("value_bias"),
                               .output = read("output"),
                               .ffn_norm = read("ffn_norm"),
                               .gate = read("gate"),

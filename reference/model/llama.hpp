@@ -1,13 +1,24 @@
 #pragma once
 /// \file
-/// Shape and weights of a decoder-only transformer of the Llama family.
+/// Shape and weights of a decoder-only transformer of the Llama family (Llama, Qwen2).
 
 #include <string>
 #include <vector>
 
+#include "reference/attention/retaining_head.hpp"
 #include "reference/core/tensor.hpp"
 
 namespace apb {
+
+/// Llama 3's change of the RoPE frequencies for contexts longer than those first trained. With
+/// wavelengths w = 2 pi / frequency: unchanged if w < original_context_len / high_freq_factor,
+/// divided by `factor` if w > original_context_len / low_freq_factor, mixed between.
+struct RopeScaling {
+  double factor = 1;  ///< 1: no scaling
+  double low_freq_factor = 1;
+  double high_freq_factor = 4;
+  double original_context_len = 8192;
+};
 
 /// Shape of a model; names as in the weights file.
 struct LlamaConfig {
@@ -21,6 +32,7 @@ struct LlamaConfig {
   Index vocab_size = 0;
   Index context_len = 0;  ///< tokens the model was trained for
   double rope_theta = 0;
+  RopeScaling rope_scaling{};
   double rms_norm_eps = 0;
   Index eos_token_id = -1;  ///< ends an answer; -1: none
 };
@@ -32,6 +44,9 @@ struct LlamaLayerWeights {
   Matrix<Scalar> query;           ///< [num_q_heads * head_dim, hidden_size]
   Matrix<Scalar> key;             ///< [num_kv_heads * head_dim, hidden_size]
   Matrix<Scalar> value;           ///< [num_kv_heads * head_dim, hidden_size]
+  Matrix<Scalar> query_bias{};    ///< [1, num_q_heads * head_dim]; empty: none (so in Llama)
+  Matrix<Scalar> key_bias{};      ///< [1, num_kv_heads * head_dim]; empty: none
+  Matrix<Scalar> value_bias{};    ///< [1, num_kv_heads * head_dim]; empty: none
   Matrix<Scalar> output;          ///< [hidden_size, num_q_heads * head_dim]
   Matrix<Scalar> ffn_norm;        ///< [1, hidden_size]
   Matrix<Scalar> gate;            ///< [intermediate_size, hidden_size]
@@ -46,6 +61,8 @@ struct LlamaWeights {
   std::vector<LlamaLayerWeights<Scalar>> layers;
   Matrix<Scalar> final_norm;  ///< [1, hidden_size]
   Matrix<Scalar> head;        ///< [vocab_size, hidden_size]; empty: tied to embedding
+  /// One per layer, for compressor retaining_head; empty: none (see retaining_heads_file.hpp).
+  std::vector<RetainingHead<Scalar>> retaining_heads;
 
   /// The matrix that turns final hidden states into logits, [vocab_size, hidden_size].
   [[nodiscard]] const Matrix<Scalar>& logits_matrix() const {

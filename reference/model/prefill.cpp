@@ -1,6 +1,7 @@
 #include "reference/model/prefill.hpp"
 
 #include <cmath>
+#include <stdexcept>
 
 #include "reference/model/transformer.hpp"
 
@@ -28,6 +29,11 @@ Matrix<Scalar> cached_rows(const RankLayout& layout, const Matrix<Scalar>& rows)
   return cached;
 }
 
+/// With one rank nothing is selected, so nothing is scored.
+bool uses_retaining_heads(const ApbConfig& config) {
+  return config.compressor == Compressor::kRetainingHead && config.num_ranks > 1;
+}
+
 }  // namespace
 
 template <class Scalar>
@@ -50,7 +56,12 @@ PrefillResult<Scalar> prefill(Method method, const RankContext& context,
     tokens.push_back(layout.token(row, document, query));
     positions.push_back(layout.position(row));
   }
-  const RopeTable<Scalar> rope(positions, weights.config.head_dim, weights.config.rope_theta);
+  const RopeTable<Scalar> rope(positions, weights.config.head_dim, weights.config.rope_theta,
+                               weights.config.rope_scaling);
+  const bool scores_with_heads = uses_retaining_heads(context.config);
+  if (scores_with_heads && std::ssize(weights.retaining_heads) != weights.config.num_layers) {
+    throw std::invalid_argument("prefill: retaining_head needs one head per layer");
+  }
 
   PrefillResult<Scalar> result;
   Matrix<Scalar> hidden = embed(weights, tokens);
@@ -59,9 +70,13 @@ PrefillResult<Scalar> prefill(Method method, const RankContext& context,
     const std::int64_t received_before = context.communicator.bytes_received();
     const std::int64_t sent_before = context.communicator.bytes_sent();
 
-    const Qkv<Scalar> qkv = project_qkv(weights, layer, hidden, rope, counters);
-    LayerOutput<Scalar> output = prefill_attention<Scalar>(
-        method, context, {layer, qkv.query.view(), qkv.key.view(), qkv.value.view()}, counters);
+    const Qkv<Scalar> qkv = project_qkv(weights, layer, hidden, rope, counters,
+                                        scores_with_heads ? layout.block_len : 0);
+    LayerInput<Scalar> input{layer, qkv.query.view(), qkv.key.view(), qkv.value.view()};
+    if (scores_with_heads) {
+      input.retaining = {&weights.retaining_heads[static_cast<std::size_t>(layer)], &qkv.features};
+    }
+    LayerOutput<Scalar> output = prefill_attention<Scalar>(method, context, input, counters);
     finish_layer(weights, layer, output.attention.out, hidden, counters);
 
     result.cache.layers.push_back({cached_rows(layout, qkv.key), cached_rows(layout, qkv.value)});

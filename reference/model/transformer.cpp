@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "reference/core/error.hpp"
 #include "reference/model/linear.hpp"
@@ -37,6 +38,12 @@ void swiglu(Matrix<Scalar>& gate, const Matrix<Scalar>& up) {
   }
 }
 
+/// y += bias, row by row; an empty bias is none.
+template <class Scalar>
+void add_bias(Eigen::Map<Matrix<Scalar>> y, const Matrix<Scalar>& bias) {
+  if (bias.size() > 0) y.rowwise() += bias.row(0);
+}
+
 /// out = (silu(x W_gate^T) * x W_up^T) W_down^T.
 /// \param x, out [rows, hidden_size]
 template <class Scalar>
@@ -57,13 +64,25 @@ void feed_forward(const LlamaLayerWeights<Scalar>& w, const Matrix<Scalar>& x, M
 
 }  // namespace
 
+double scaled_frequency(double frequency, const RopeScaling& scaling) {
+  if (scaling.factor == 1) return frequency;
+  const double wavelength = 2 * std::numbers::pi / frequency;
+  // How many wavelengths fit into the first trained context, seen between the two factors.
+  const double turns = scaling.original_context_len / wavelength;
+  const double kept = std::clamp(
+      (turns - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor), 0.0,
+      1.0);
+  return kept * frequency + (1 - kept) * frequency / scaling.factor;
+}
+
 template <class Scalar>
-RopeTable<Scalar>::RopeTable(std::span<const Index> positions, Index head_dim, double theta)
+RopeTable<Scalar>::RopeTable(std::span<const Index> positions, Index head_dim, double theta,
+                             const RopeScaling& scaling)
     : cosine(std::ssize(positions), head_dim / 2), sine(std::ssize(positions), head_dim / 2) {
   for (Index row = 0; row < cosine.rows(); ++row) {
     for (Index i = 0; i < cosine.cols(); ++i) {
-      const double frequency =
-          std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
+      const double frequency = scaled_frequency(
+          std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim)), scaling);
       const double angle =
           static_cast<double>(positions[static_cast<std::size_t>(row)]) * frequency;
       cosine(row, i) = static_cast<Scalar>(std::cos(angle));
@@ -124,7 +143,7 @@ Matrix<Scalar> embed(const LlamaWeights<Scalar>& weights, std::span<const int> t
 template <class Scalar>
 Qkv<Scalar> project_qkv(const LlamaWeights<Scalar>& weights, Index layer,
                         const Matrix<Scalar>& hidden, const RopeTable<Scalar>& rope,
-                        Counters& counters) {
+                        Counters& counters, Index feature_rows) {
   const LlamaConfig& config = weights.config;
   const auto& w = weights.layers[static_cast<std::size_t>(layer)];
   const Matrix<Scalar> normed = rms_norm(hidden, w.attention_norm, config.rms_norm_eps);
@@ -134,6 +153,14 @@ Qkv<Scalar> project_qkv(const LlamaWeights<Scalar>& weights, Index layer,
   counters.projection_flop += linear<Scalar>(normed, w.query, as_matrix(qkv.query));
   counters.projection_flop += linear<Scalar>(normed, w.key, as_matrix(qkv.key));
   counters.projection_flop += linear<Scalar>(normed, w.value, as_matrix(qkv.value));
+  add_bias(as_matrix(qkv.query), w.query_bias);
+  add_bias(as_matrix(qkv.key), w.key_bias);
+  add_bias(as_matrix(qkv.value), w.value_bias);
+  qkv.features.resize(feature_rows, w.query.rows() + w.key.rows() + w.value.rows());
+  if (feature_rows > 0) {
+    qkv.features << as_matrix(qkv.query).bottomRows(feature_rows),
+        as_matrix(qkv.key).bottomRows(feature_rows), as_matrix(qkv.value).bottomRows(feature_rows);
+  }
   apply_rope(rope, qkv.query.view());
   apply_rope(rope, qkv.key.view());
   return qkv;
@@ -170,9 +197,9 @@ template Matrix<double> rms_norm(const Matrix<double>&, const Matrix<double>&, d
 template Matrix<float> embed(const LlamaWeights<float>&, std::span<const int>);
 template Matrix<double> embed(const LlamaWeights<double>&, std::span<const int>);
 template Qkv<float> project_qkv(const LlamaWeights<float>&, Index, const Matrix<float>&,
-                                const RopeTable<float>&, Counters&);
+                                const RopeTable<float>&, Counters&, Index);
 template Qkv<double> project_qkv(const LlamaWeights<double>&, Index, const Matrix<double>&,
-                                 const RopeTable<double>&, Counters&);
+                                 const RopeTable<double>&, Counters&, Index);
 template void finish_layer(const LlamaWeights<float>&, Index, const HeadsTensor<float>&,
                            Matrix<float>&, Counters&);
 template void finish_layer(const LlamaWeights<double>&, Index, const HeadsTensor<double>&,

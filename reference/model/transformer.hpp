@@ -13,14 +13,18 @@
 namespace apb {
 
 /// Rotation angles of a list of positions, half-split layout: element i turns with i + head_dim / 2
-/// by the angle position * theta^(-2 i / head_dim). Computed in double.
+/// by the angle position * theta^(-2 i / head_dim), after scaling. Computed in double.
 template <class Scalar>
 struct RopeTable {
   Matrix<Scalar> cosine;  ///< [rows, head_dim / 2]
   Matrix<Scalar> sine;    ///< [rows, head_dim / 2]
 
-  RopeTable(std::span<const Index> positions, Index head_dim, double theta);
+  RopeTable(std::span<const Index> positions, Index head_dim, double theta,
+            const RopeScaling& scaling = {});
 };
+
+/// The frequency that a model with this scaling uses instead of `frequency` (radians a token).
+[[nodiscard]] double scaled_frequency(double frequency, const RopeScaling& scaling);
 
 /// Turns every head of every row in place.
 /// \param heads [rows, any heads, head_dim], one row per position of the table
@@ -39,6 +43,9 @@ struct Qkv {
   HeadsTensor<Scalar> query;  ///< [rows, num_q_heads, head_dim]
   HeadsTensor<Scalar> key;    ///< [rows, num_kv_heads, head_dim]
   HeadsTensor<Scalar> value;  ///< [rows, num_kv_heads, head_dim]
+  /// What a retaining head scores with: q, k, v before RoPE of the last `feature_rows` rows,
+  /// [feature_rows, (num_q_heads + 2 num_kv_heads) head_dim].
+  Matrix<Scalar> features{};
 };
 
 /// Token embeddings, [tokens, hidden_size].
@@ -47,13 +54,14 @@ template <class Scalar>
 [[nodiscard]] Matrix<Scalar> embed(const LlamaWeights<Scalar>& weights,
                                    std::span<const int> tokens);
 
-/// Norm, projections and RoPE of one layer.
-/// \param hidden   [rows, hidden_size]
-/// \param counters projection_flop grows
+/// Norm, projections, biases and RoPE of one layer.
+/// \param hidden       [rows, hidden_size]
+/// \param counters     projection_flop grows
+/// \param feature_rows rows, counted from the last, whose features are kept
 template <class Scalar>
 [[nodiscard]] Qkv<Scalar> project_qkv(const LlamaWeights<Scalar>& weights, Index layer,
                                       const Matrix<Scalar>& hidden, const RopeTable<Scalar>& rope,
-                                      Counters& counters);
+                                      Counters& counters, Index feature_rows = 0);
 
 /// Output projection and feed-forward network, both added to `hidden`.
 /// \param attention_out [rows, num_q_heads, head_dim]

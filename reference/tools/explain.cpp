@@ -10,12 +10,14 @@
 #include <numeric>
 #include <optional>
 
+#include "reference/model/prefill.hpp"
 #include "reference/tools/explain_costs.hpp"
 #include "reference/tools/explain_drawing.hpp"
 #include "reference/tools/explain_mask.hpp"
 #include "reference/tools/explain_methods.hpp"
 #include "reference/tools/explain_passing.hpp"
 #include "reference/tools/mask_svg.hpp"
+#include "reference/tools/model_file.hpp"
 #include "reference/tools/tool_main.hpp"
 #include "reference/tools/whole_file.hpp"
 
@@ -43,6 +45,7 @@ struct ExplainOptions {
   std::optional<Index> num_kept;
   Index pool_kernel = 3;
   Index seed = 0;
+  std::string model;  ///< empty: heads as given below
   Index num_q_heads = 1;
   Index num_kv_heads = 1;
   Index head_dim = 64;
@@ -80,9 +83,17 @@ void add_options(CLI::App& app, ExplainOptions& options) {
   app.add_option("--seed", options.seed, "of the scores")
       ->check(CLI::Range(Index{0}, kMaxSeed))
       ->capture_default_str();
-  app.add_option("--q-heads", options.num_q_heads, "query heads")->capture_default_str();
-  app.add_option("--kv-heads", options.num_kv_heads, "KV heads")->capture_default_str();
-  app.add_option("--head-dim", options.head_dim, "elements of a head")->capture_default_str();
+  auto* model = app.add_option("--model", options.model,
+                               "heads of a known model (configs/models), or of a .json file");
+  app.add_option("--q-heads", options.num_q_heads, "query heads")
+      ->excludes(model)
+      ->capture_default_str();
+  app.add_option("--kv-heads", options.num_kv_heads, "KV heads")
+      ->excludes(model)
+      ->capture_default_str();
+  app.add_option("--head-dim", options.head_dim, "elements of a head")
+      ->excludes(model)
+      ->capture_default_str();
   app.add_option("--element-bytes", options.element_bytes, "size of an element that is sent")
       ->check(CLI::Range(1, 16))
       ->capture_default_str();
@@ -114,6 +125,10 @@ ApbConfig make_config(const ExplainOptions& options) {
   config.anchor_convention = parse_anchor_convention(options.convention);
   config.query_insert_at = options.query_insert_at;
   config.compressor = parse_compressor(options.compressor);
+  if (config.compressor == Compressor::kRetainingHead) {
+    throw BadInput("config", "compressor", options.compressor,
+                   "one of none, query_aware, random, recent (its scores need a model: apb run)");
+  }
   const bool keeps = config.compressor != Compressor::kNone;
   config.num_kept = options.num_kept.value_or(keeps ? std::max(block_len / 8, Index{2}) : 0);
   config.pool_kernel = options.pool_kernel;
@@ -121,6 +136,7 @@ ApbConfig make_config(const ExplainOptions& options) {
   config.num_q_heads = options.num_q_heads;
   config.num_kv_heads = options.num_kv_heads;
   config.head_dim = options.head_dim;
+  if (!options.model.empty()) set_model_shape(config, read_model_file(options.model).shape);
   return config;
 }
 

@@ -26,6 +26,11 @@ def show(value: object) -> str:
     return reprlib.repr(value)
 
 
+def show_name(name: str) -> str:
+    """As show, with room for the name of a tensor."""
+    return repr(name if len(name) <= 100 else name[:97] + "...")
+
+
 def first_bytes(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(4)

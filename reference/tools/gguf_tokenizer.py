@@ -49,6 +49,18 @@ def build_tokenizer(gguf: Gguf, tokens: list[str], types: np.ndarray) -> Tokeniz
     return tokenizer
 
 
+def token_tables(tokens: list[str], normal: list[bool], special: list[bool],
+                 tokenizer: Tokenizer) -> dict[str, np.ndarray]:
+    """Datasets of a weights file: the bytes that each token stands for, and the tokenizer itself."""
+    alphabet = byte_alphabet()
+    spelled = [bytes(alphabet[letter] for letter in token) if is_normal and alphabet.keys() >= {*token}
+               else token.encode() for token, is_normal in zip(tokens, normal)]
+    return {"token_offsets": np.cumsum([0, *map(len, spelled)], dtype=np.int64),
+            "token_bytes": np.frombuffer(b"".join(spelled), np.uint8),
+            "is_special": np.array(special, np.uint8),
+            "json": np.frombuffer(tokenizer.to_str().encode(), np.uint8)}
+
+
 def tokenizer_datasets(gguf: Gguf) -> dict[str, np.ndarray]:
     kind = gguf.get("tokenizer.ggml.model", str)
     if kind != "gpt2":
@@ -56,11 +68,5 @@ def tokenizer_datasets(gguf: Gguf) -> dict[str, np.ndarray]:
     tokens, types = gguf.get("tokenizer.ggml.tokens", list), gguf.get("tokenizer.ggml.token_type", np.ndarray)
     if len(types) != len(tokens):
         raise BadInput(f"tokenizer.ggml.token_type has {len(types)} entries, must have {len(tokens)}")
-    alphabet = byte_alphabet()
-    spelled = [bytes(alphabet[letter] for letter in token) if types[index] == NORMAL_TOKEN and alphabet.keys() >= {*token}
-               else token.encode() for index, token in enumerate(tokens)]
-    text = build_tokenizer(gguf, tokens, types).to_str().encode()
-    return {"token_offsets": np.cumsum([0, *map(len, spelled)], dtype=np.int64),
-            "token_bytes": np.frombuffer(b"".join(spelled), np.uint8),
-            "is_special": np.isin(types, (UNKNOWN_TOKEN, CONTROL_TOKEN)).astype(np.uint8),
-            "json": np.frombuffer(text, np.uint8)}
+    return token_tables(tokens, list(types == NORMAL_TOKEN), list(np.isin(types, (UNKNOWN_TOKEN, CONTROL_TOKEN))),
+                        build_tokenizer(gguf, tokens, types))

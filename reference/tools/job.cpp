@@ -8,6 +8,7 @@
 
 #include "reference/core/error.hpp"
 #include "reference/core/hdf5_guard.hpp"
+#include "reference/model/retaining_heads_file.hpp"
 
 namespace apb {
 namespace {
@@ -30,6 +31,9 @@ std::string ModelSource::default_path() {
 
 void ModelSource::check() const {
   if (!toy) check_hdf5_in_child(weights_path);
+  if (heads_path.empty()) return;
+  check_hdf5_in_child(heads_path);
+  (void)read_retaining_size(heads_path, shape());
 }
 
 LlamaConfig ModelSource::shape() const {
@@ -42,19 +46,27 @@ Tokenizer ModelSource::tokenizer() const {
 
 template <class Scalar>
 LlamaWeights<Scalar> ModelSource::weights() const {
-  return toy ? toy_weights<Scalar>(kToySeed) : read_weights<Scalar>(weights_path);
+  LlamaWeights<Scalar> weights =
+      toy ? toy_weights<Scalar>(kToySeed) : read_weights<Scalar>(weights_path);
+  if (!heads_path.empty()) {
+    weights.retaining_heads = read_retaining_heads<Scalar>(heads_path, weights.config);
+  }
+  return weights;
 }
 
 template LlamaWeights<float> ModelSource::weights() const;
 template LlamaWeights<double> ModelSource::weights() const;
 
 void to_json(nlohmann::json& json, const ModelSource& source) {
-  json = {{"weights_path", source.weights_path}, {"toy", source.toy}};
+  json = {{"weights_path", source.weights_path},
+          {"toy", source.toy},
+          {"heads_path", source.heads_path}};
 }
 
 void from_json(const nlohmann::json& json, ModelSource& source) {
   json.at("weights_path").get_to(source.weights_path);
   json.at("toy").get_to(source.toy);
+  json.at("heads_path").get_to(source.heads_path);
 }
 
 void to_json(nlohmann::json& json, const ApbConfig& config) {

@@ -16,11 +16,12 @@ namespace apb {
 struct ModelSource {
   std::string weights_path;  ///< ignored for the toy model
   bool toy = false;
+  std::string heads_path{};  ///< retaining heads for that model; empty: none
 
   /// $APB_WEIGHTS (set by ./apb), else the place where ./apb puts the demo's model.
   [[nodiscard]] static std::string default_path();
 
-  /// Reads through the file in a child process; nothing for the toy model. \throws BadInput
+  /// Reads through the files in a child process, and checks that heads fit. \throws BadInput
   void check() const;
   /// The model's shape alone, without its weights. \throws BadInput
   [[nodiscard]] LlamaConfig shape() const;

@@ -69,11 +69,15 @@ void add_options(CLI::App& app, RunOptions& options) {
                  "official: anchor tokens before the query");
   app.add_flag("--embed-query,!--no-embed-query", options.embed_query,
                "put the query into every anchor (default: yes; no for star)");
-  app.add_option("--compressor", options.compressor, "query_aware, random, recent or none")
+  app.add_option("--compressor", options.compressor,
+                 "query_aware, retaining_head (with --heads), random, recent or none")
       ->capture_default_str();
+  app.add_option("--heads", options.model.heads_path,
+                 "retaining heads of this model, made by apb import heads");
   app.add_option("--keep", options.num_kept,
                  "entries each rank keeps and passes, per KV head (default: an eighth of a block)");
-  app.add_option("--pool", options.pool_kernel, "width of the max-pool over scores, odd")
+  app.add_option("--pool", options.pool_kernel,
+                 "width of the max-pool over scores, odd (1: no pooling)")
       ->capture_default_str();
   app.add_option("--seed", options.seed, "of the random compressor")
       ->check(CLI::NonNegativeNumber)
@@ -179,6 +183,13 @@ nlohmann::json prepare_job(const RunOptions& options, bool embed_query_given) {
     throw BadInput("run", "max-answer", options.max_answer_tokens, "at least 0");
   }
   (void)parse_method(options.method);
+  const bool wants_heads = parse_compressor(options.compressor) == Compressor::kRetainingHead;
+  if (wants_heads && options.model.heads_path.empty()) {
+    throw BadInput("--heads is missing: compressor retaining_head needs a file of trained heads");
+  }
+  if (!wants_heads && !options.model.heads_path.empty()) {
+    throw BadInput("run", "compressor", options.compressor, "retaining_head with --heads");
+  }
   const std::string text = read_text(options.text_path);
   options.model.check();
   const LlamaConfig model = options.model.shape();

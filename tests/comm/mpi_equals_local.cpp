@@ -191,11 +191,14 @@ constexpr std::array kChoices{MethodChoice{Method::kFull, Compressor::kNone},
                               MethodChoice{Method::kApb, Compressor::kNone},
                               MethodChoice{Method::kApb, Compressor::kQueryAware},
                               MethodChoice{Method::kApb, Compressor::kRandom},
-                              MethodChoice{Method::kApb, Compressor::kRecent}};
+                              MethodChoice{Method::kApb, Compressor::kRecent},
+                              MethodChoice{Method::kApb, Compressor::kRetainingHead}};
 
 template <class Scalar>
 void compare_models(Communicator& world, Tally& tally) {
-  const auto weights = toy_weights<Scalar>(2);
+  auto weights = toy_weights<Scalar>(2);
+  weights.retaining_heads = random_retaining_heads<Scalar>(weights.config, 20, 3);
+  add_random_biases(weights, 4);
   for (const ApbConfig& given : layouts(world.num_ranks())) {
     for (const auto [method, compressor] : kChoices) {
       ApbConfig config = suited(method, given);

@@ -179,7 +179,8 @@ TEST_CASE("unknown names are refused with the known ones", "[config]") {
   CHECK(convention == "config: anchor_convention = Paper: must be one of paper, official");
   const std::string compressor = message(parse_compressor);
   CHECK(compressor ==
-        "config: compressor = Paper: must be one of none, query_aware, random, recent");
+        "config: compressor = Paper: must be one of none, query_aware, random, recent, "
+        "retaining_head");
 }
 
 TEST_CASE("resolved block lengths add up", "[config]") {

@@ -8,6 +8,7 @@
 #include "tests/catch.hpp"
 #include "tests/local_ranks.hpp"
 #include "tests/methods/attention_system.hpp"
+#include "tests/model/model_system.hpp"
 #include "tests/suited.hpp"
 
 namespace apb {
@@ -119,6 +120,34 @@ TEST_CASE("work equals the counters of a prefill, projections included", "[work]
         for (std::size_t rank = 0; rank < counted.size(); ++rank) {
           CAPTURE(to_string(method), block_lens, rank);
           CHECK(counted[rank] == std::vector<Counters>(counted[rank].size(), work[rank]));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("work equals the counters of a prefill with retaining heads", "[work]") {
+  auto weights = toy_weights<float>(76);
+  const LlamaConfig& model = weights.config;
+  for (const Index hidden_size : {0, 20}) {
+    weights.retaining_heads = random_retaining_heads<float>(model, hidden_size, 77);
+    for (const auto& block_lens : kBlocks) {
+      ApbConfig given = busy_config(block_lens, AnchorConvention::kPaper);
+      given.compressor = Compressor::kRetainingHead;
+      set_model_shape(given, model);
+      for (const Method method : kMethods) {
+        CAPTURE(to_string(method), block_lens, hidden_size);
+        const ApbConfig config = method_config(method, given);
+        const auto work = layer_work(config, sizeof(float),
+                                     {model.hidden_size, model.intermediate_size, hidden_size});
+        const auto counted = prefill_counters(method, config, weights);
+        const BlockLayout layout = make_block_layout(config);
+        for (std::size_t rank = 0; rank < counted.size(); ++rank) {
+          CHECK(counted[rank] == std::vector<Counters>(counted[rank].size(), work[rank]));
+          if (method != Method::kApb) continue;
+          // 6 query and 2 KV heads of 16: 160 inputs; block rows only.
+          const Index per_row = hidden_size == 0 ? 160 * 2 : 160 * 20 + 20 * 2;
+          CHECK(work[rank].compressor_flop == 2 * layout.ranks[rank].block_len * per_row);
         }
       }
     }

@@ -98,6 +98,9 @@ TEST_CASE("zigzag: every rank holds an early and a late chunk", "[methods]") {
   given.block_lens = {10, 12};
   CHECK_THROWS_AS(method_config(Method::kZigzagRing, given), BadInput);
   CHECK_THROWS_AS(method_config(Method::kSpava, given), BadInput);
+  given.block_lens.clear();
+  given.compressor = Compressor::kRetainingHead;
+  CHECK_THROWS_AS(method_config(Method::kSpava, given), BadInput);
 }
 
 }  // namespace

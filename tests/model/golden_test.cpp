@@ -11,11 +11,11 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "reference/comm/local_communicator.hpp"
 #include "reference/model/decode.hpp"
 #include "reference/model/transformer.hpp"
 #include "reference/tools/job.hpp"
 #include "tests/catch.hpp"
+#include "tests/model/prompt_hidden.hpp"
 
 namespace apb {
 namespace {
@@ -31,22 +31,6 @@ std::string weights_path() {
   if (std::filesystem::exists(path)) return path;
   std::cout << "SKIPPED: no weights file " << path << " (./apb demo makes it)\n";
   return {};
-}
-
-/// Final hidden states of the whole prompt, Full attention on one rank.
-template <class Scalar>
-Matrix<Scalar> prompt_hidden(const LlamaWeights<Scalar>& weights, const std::vector<int>& tokens) {
-  ApbConfig config;
-  config.doc_len = std::ssize(tokens);
-  set_model_shape(config, weights.config);
-  const BlockLayout layout = make_block_layout(config);
-  Matrix<Scalar> hidden;
-  run_local_ranks(1, 2, [&](Communicator& communicator) {
-    hidden = prefill<Scalar>(Method::kFull, {config, layout, communicator}, weights, tokens, {},
-                             [](Index) {})
-                 .hidden;
-  });
-  return hidden;
 }
 
 /// Largest errors against the golden float64 values.

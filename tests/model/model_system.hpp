@@ -24,6 +24,33 @@ template <class Scalar>
          kTerms * magnitude;
 }
 
+/// Random retaining heads for a model. \param hidden_size 0: linear heads
+template <class Scalar>
+[[nodiscard]] std::vector<RetainingHead<Scalar>> random_retaining_heads(const LlamaConfig& model,
+                                                                        Index hidden_size,
+                                                                        std::uint64_t seed) {
+  RandomTensors random(seed);
+  const Index inputs = (model.num_q_heads + 2 * model.num_kv_heads) * model.head_dim;
+  std::vector<RetainingHead<Scalar>> heads;
+  for (Index layer = 0; layer < model.num_layers; ++layer) {
+    auto& [fc1, fc2] = heads.emplace_back();
+    fc1 = random.matrix<Scalar>(hidden_size == 0 ? model.num_kv_heads : hidden_size, inputs);
+    if (hidden_size > 0) fc2 = random.matrix<Scalar>(model.num_kv_heads, hidden_size);
+  }
+  return heads;
+}
+
+/// Gives every layer random biases of query, key and value.
+template <class Scalar>
+void add_random_biases(LlamaWeights<Scalar>& weights, std::uint64_t seed) {
+  RandomTensors random(seed);
+  for (auto& layer : weights.layers) {
+    layer.query_bias = random.matrix<Scalar>(1, layer.query.rows());
+    layer.key_bias = random.matrix<Scalar>(1, layer.key.rows());
+    layer.value_bias = random.matrix<Scalar>(1, layer.value.rows());
+  }
+}
+
 /// A document of random tokens laid out for the toy model.
 struct ModelCase {
   Method method = Method::kFull;

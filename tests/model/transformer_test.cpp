@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 #include "reference/core/error.hpp"
 #include "tests/catch.hpp"
@@ -70,6 +71,74 @@ TEST_CASE("RoPE at position 0 changes nothing; dot products see only differences
   CHECK(bit_equal(unturned, original));
   CHECK(std::abs(dot_at(3, 10) - dot_at(103, 110)) <= 1000 * kEps<double>);
   CHECK(std::abs(dot_at(3, 10) - dot_at(3, 11)) > 1e-3);
+}
+
+TEST_CASE("Llama 3's RoPE scaling: three ranges of wavelengths", "[transformer]") {
+  // Llama-3.1: wavelengths below 2048 stay, those above 8192 become 8 times as long.
+  const RopeScaling scaling{8, 1, 4, 8192};
+  const auto frequency = [](double wavelength) { return 2 * std::numbers::pi / wavelength; };
+  for (const double wavelength : {6.28, 700.0, 2047.9}) {
+    CHECK(scaled_frequency(frequency(wavelength), scaling) == frequency(wavelength));
+  }
+  for (const double wavelength : {8192.1, 20000.0, 2e6}) {
+    CHECK(scaled_frequency(frequency(wavelength), scaling) == frequency(wavelength) / 8);
+  }
+  // Half way between, 8192 / wavelength = 2.5: the mean of both.
+  const double middle = frequency(8192 / 2.5);
+  CHECK(std::abs(scaled_frequency(middle, scaling) / middle - (1 + 1.0 / 8) / 2) <= 1e-14);
+  // One third from the long end, 8192 / wavelength = 2.
+  const double third = frequency(8192 / 2.0);
+  CHECK(std::abs(scaled_frequency(third, scaling) / third - (1 + 2.0 / 8) / 3) <= 1e-14);
+  CHECK(scaled_frequency(middle, {}) == middle);
+}
+
+TEST_CASE("a RoPE table turns by scaled frequencies", "[transformer]") {
+  const RopeScaling scaling{8, 1, 4, 64};
+  const std::array<Index, 3> positions{0, 5, 70};
+  const RopeTable<double> table(positions, 8, 1e4, scaling);
+  for (Index row = 0; row < 3; ++row) {
+    for (Index i = 0; i < 4; ++i) {
+      const double frequency =
+          scaled_frequency(std::pow(1e4, -static_cast<double>(i) / 4), scaling);
+      const double angle =
+          static_cast<double>(positions[static_cast<std::size_t>(row)]) * frequency;
+      CHECK(std::abs(table.cosine(row, i) - std::cos(angle)) <= 1e-13);
+      CHECK(std::abs(table.sine(row, i) - std::sin(angle)) <= 1e-13);
+    }
+  }
+}
+
+TEST_CASE("biases are added to the projections before RoPE", "[transformer]") {
+  auto weights = toy_weights<double>(144);
+  RandomTensors random(145);
+  const Matrix<double> hidden = random.matrix<double>(3, 96);
+  const std::array<Index, 3> positions{4, 5, 6};
+  const RopeTable<double> rope(positions, 16, 1e4);
+  Counters counters;
+  const auto plain = project_qkv(weights, 1, hidden, rope, counters);
+  auto& layer = weights.layers[1];
+  layer.query_bias = random.matrix<double>(1, 96);
+  layer.key_bias = random.matrix<double>(1, 32);
+  layer.value_bias = random.matrix<double>(1, 32);
+  const auto biased = project_qkv(weights, 1, hidden, rope, counters);
+  const auto check = [&](const HeadsTensor<double>& with, const HeadsTensor<double>& without,
+                         const Matrix<double>& bias, bool turned) {
+    HeadsTensor<double> expected = without;
+    for (Index row = 0; row < 3; ++row) {
+      for (Index head = 0; head < with.heads(); ++head) {
+        std::array<double, 16> added{};
+        for (Index i = 0; i < 16; ++i) added[static_cast<std::size_t>(i)] = bias(0, head * 16 + i);
+        if (turned) naive_rope(added.data(), 16, positions[static_cast<std::size_t>(row)], 1e4);
+        for (Index i = 0; i < 16; ++i) {
+          expected.view().at(row, head)[i] += added[static_cast<std::size_t>(i)];
+        }
+      }
+    }
+    CHECK(compare(with, expected) <= 1e-13);
+  };
+  check(biased.query, plain.query, layer.query_bias, true);
+  check(biased.key, plain.key, layer.key_bias, true);
+  check(biased.value, plain.value, layer.value_bias, false);
 }
 
 TEST_CASE("embed takes rows of the embedding and refuses unknown tokens", "[transformer]") {

@@ -25,9 +25,12 @@ struct WeightsFile {
   std::int64_t tied_embeddings = 0;
   double rope_theta = 1e4;
   double rms_norm_eps = 1e-5;
-  std::string left_out;     ///< a dataset or attribute
-  std::string misshapen;    ///< a dataset with one row too many
-  bool query_bias = false;  ///< an extra dataset
+  std::string left_out;      ///< a dataset or attribute
+  std::string misshapen;     ///< a dataset with one row too many
+  bool biased = false;       ///< layer 0 has biases of query, key and value
+  std::string rope_scaling;  ///< empty: the attribute is absent
+  double rope_factor = 8;
+  double rope_high_freq_factor = 4;
 
   void write(const std::string& path) const;
 };
@@ -63,6 +66,13 @@ void WeightsFile::write(const std::string& path) const {
   number("tied_embeddings", tied_embeddings);
   number("rope_theta", rope_theta);
   number("rms_norm_eps", rms_norm_eps);
+  if (!rope_scaling.empty()) {
+    text("rope_scaling", rope_scaling);
+    number("rope_factor", rope_factor);
+    number("rope_low_freq_factor", 1.0);
+    number("rope_high_freq_factor", rope_high_freq_factor);
+    number("rope_original_context_len", 8192.0);
+  }
   writer.create_group("/layers");
   writer.create_group("/layers/0");
   dataset("/embedding", {5, 6});
@@ -77,7 +87,11 @@ void WeightsFile::write(const std::string& path) const {
   dataset("/layers/0/gate", {7, 6});
   dataset("/layers/0/up", {7, 6});
   dataset("/layers/0/down", {6, 7});
-  if (query_bias) dataset("/layers/0/query_bias", {8});
+  if (biased) {
+    dataset("/layers/0/query_bias", {8});
+    dataset("/layers/0/key_bias", {4});
+    dataset("/layers/0/value_bias", {4});
+  }
   writer.commit();
 }
 
@@ -107,6 +121,34 @@ TEST_CASE("weights are read bit for bit, in the order of the file", "[weights]")
   CHECK(compare(weights.layers[0].down, read_weights<double>(path).layers[0].down) <= 0);
 }
 
+TEST_CASE("biases and RoPE scaling are read where there are any", "[weights]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("weights.h5");
+  WeightsFile{}.write(path);
+  CHECK(read_weights<float>(path).layers.front().query_bias.size() == 0);
+  CHECK(read_config(path).rope_scaling.factor == 1);
+
+  WeightsFile file;
+  file.architecture = "qwen2";
+  file.biased = true;
+  file.rope_scaling = "llama3";
+  file.write(path);
+  const auto weights = read_weights<double>(path);
+  const auto& layer = weights.layers.front();
+  CHECK(layer.query_bias.cols() == 8);
+  CHECK(layer.key_bias.cols() == 4);
+  CHECK(layer.value_bias.cols() == 4);
+  CHECK_FALSE(layer.key_bias == layer.value_bias);
+  const RopeScaling& scaling = weights.config.rope_scaling;
+  CHECK(scaling.factor == 8);
+  CHECK(scaling.low_freq_factor == 1);
+  CHECK(scaling.high_freq_factor == 4);
+  CHECK(scaling.original_context_len == 8192);
+  file.rope_scaling = "none";
+  file.write(path);
+  CHECK(read_config(path).rope_scaling.factor == 1);
+}
+
 TEST_CASE("tied embeddings are the logits matrix", "[weights]") {
   const TemporaryFolder folder;
   const std::string path = folder.file("weights.h5");
@@ -127,7 +169,7 @@ TEST_CASE("weights files that cannot be right are refused by name", "[weights]")
   };
   std::vector<Refusal> refusals{
       {"schema = other: must be apb-weights", [](auto& f) { f.schema = "other"; }},
-      {"architecture = gpt: must be llama", [](auto& f) { f.architecture = "gpt"; }},
+      {"architecture = gpt: must be llama or qwen2", [](auto& f) { f.architecture = "gpt"; }},
       {"version = 2: must be 1", [](auto& f) { f.version = 2; }},
       {"head_dim = 3: must be even", [](auto& f) { f.head_dim = 3; }},
       {"head_dim = 0: must be between 1", [](auto& f) { f.head_dim = 0; }},
@@ -136,7 +178,15 @@ TEST_CASE("weights files that cannot be right are refused by name", "[weights]")
        [](auto& f) { f.num_kv_heads = 3; }},
       {"rope_theta = 0: must be positive", [](auto& f) { f.rope_theta = 0; }},
       {"rms_norm_eps = -1: must be positive", [](auto& f) { f.rms_norm_eps = -1; }},
-      {"query_bias: biases are not supported", [](auto& f) { f.query_bias = true; }},
+      {"rope_scaling = yarn: must be none or llama3", [](auto& f) { f.rope_scaling = "yarn"; }},
+      {"rope_factor = -8: must be positive",
+       [](auto& f) { f.rope_scaling = "llama3", f.rope_factor = -8; }},
+      {"rope_high_freq_factor = 1: must be more than rope_low_freq_factor (1)",
+       [](auto& f) { f.rope_scaling = "llama3", f.rope_high_freq_factor = 1; }},
+      {"attribute rope_original_context_len is missing",
+       [](auto& f) { f.rope_scaling = "llama3", f.left_out = "rope_original_context_len"; }},
+      {"/layers/0/key_bias = shape [",
+       [](auto& f) { f.biased = true, f.misshapen = "/layers/0/key_bias"; }},
   };
   for (const std::string name : {"schema", "name", "num_layers", "rope_theta", "tied_embeddings"}) {
     refusals.push_back({"attribute " + name + " is missing", [=](auto& f) { f.left_out = name; }});

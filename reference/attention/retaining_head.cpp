@@ -1,0 +1,47 @@
+#include "reference/attention/retaining_head.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace apb {
+namespace {
+
+/// Rows that one thread scores at a time. Fixed, so that no result depends on the threads.
+constexpr Index kRowTile = 64;
+
+/// x = silu(x), silu(x) = x / (1 + exp(-x)).
+template <class Scalar>
+void silu(Matrix<Scalar>& x) {
+  x.array() /= Scalar{1} + (-x.array()).exp();
+}
+
+}  // namespace
+
+template <class Scalar>
+Matrix<Scalar> retaining_scores(const RetainingHead<Scalar>& head, const Matrix<Scalar>& features,
+                                Counters& counters) {
+  const bool linear = head.fc2.size() == 0;
+  if (head.fc1.cols() != features.cols() || (!linear && head.fc2.cols() != head.fc1.rows())) {
+    throw std::invalid_argument("retaining_scores: shapes do not fit");
+  }
+  Matrix<Scalar> scores(features.rows(), linear ? head.fc1.rows() : head.fc2.rows());
+#pragma omp parallel for schedule(dynamic)
+  for (Index begin = 0; begin < features.rows(); begin += kRowTile) {
+    const Index rows = std::min(kRowTile, features.rows() - begin);
+    Matrix<Scalar> hidden = features.middleRows(begin, rows) * head.fc1.transpose();
+    if (!linear) {
+      silu(hidden);
+      hidden = hidden * head.fc2.transpose();
+    }
+    scores.middleRows(begin, rows) = hidden;
+  }
+  counters.compressor_flop += 2 * features.rows() * (head.fc1.size() + head.fc2.size());
+  return scores;
+}
+
+template Matrix<float> retaining_scores(const RetainingHead<float>&, const Matrix<float>&,
+                                        Counters&);
+template Matrix<double> retaining_scores(const RetainingHead<double>&, const Matrix<double>&,
+                                         Counters&);
+
+}  // namespace apb

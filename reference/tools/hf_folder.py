@@ -1,0 +1,166 @@
+"""A Hugging Face folder of the Llama or Qwen2 family as a weights file: config.json, safetensors, tokenizer.json."""
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gguf_file import BadInput, show, show_name
+from hf_tokenizer import tokenizer_datasets
+from json_settings import Settings, read_json_object
+from tensor_files import StoredTensor, TensorSource, read_safetensors
+from weights_file import Names, Plan, checked, planned, workplace, write_weights
+
+NAMES = Names(embedding="model.embed_tokens.weight", final_norm="model.norm.weight", head="lm_head.weight",
+              layer="model.layers.{}.",
+              parts={"attention_norm": "input_layernorm", "query": "self_attn.q_proj", "key": "self_attn.k_proj",
+                     "value": "self_attn.v_proj", "output": "self_attn.o_proj", "ffn_norm": "post_attention_layernorm",
+                     "gate": "mlp.gate_proj", "up": "mlp.up_proj", "down": "mlp.down_proj"})
+INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
+
+
+def refuse_unsupported(config: Settings, family: str) -> None:
+    """What would change the computation. Keys that are not named here do not."""
+    config.require("hidden_act", None, "silu")
+    config.require("mlp_bias", None, False)
+    if family == "llama":
+        config.require("attention_bias", None, False)
+        config.require("sliding_window", None)
+    else:  # Qwen2 has biases of query, key and value whatever it says; its window is used only if asked for
+        config.require("attention_bias", None, True)
+        config.require("use_sliding_window", None, False)
+    for kind in config.get("layer_types", list, []):
+        if kind != "full_attention":
+            raise config.refuse("layer_types", "'full_attention' in every layer")
+    config.require("quantization_config", None)
+    if config.real("partial_rotary_factor", 1.0) != 1.0:
+        raise config.refuse("partial_rotary_factor", "1 or absent")
+
+
+def rope_attributes(config: Settings) -> dict[str, Any]:
+    """RoPE's base and scaling: `rope_theta` and `rope_scaling`, or both in `rope_parameters` (transformers 5)."""
+    rope = config.section("rope_parameters") or config.section("rope_scaling") or Settings({}, config.where)
+    theta = (rope if rope.values.get("rope_theta") is not None else config).real("rope_theta", 10000.0)
+    if rope.real("partial_rotary_factor", 1.0) != 1.0:
+        raise rope.refuse("partial_rotary_factor", "1 or absent")
+    key = "rope_type" if "rope_type" in rope.values or "type" not in rope.values else "type"
+    kind = rope.require(key, "default", "llama3", *([None] if not set(rope.values) - {"rope_theta"} else []))
+    if kind != "llama3":
+        return {"rope_theta": theta}
+    factors = {f"rope_{name}": rope.real(name) for name in ("factor", "low_freq_factor", "high_freq_factor")}
+    if factors["rope_high_freq_factor"] <= factors["rope_low_freq_factor"]:
+        raise rope.refuse("high_freq_factor", f"more than low_freq_factor ({factors['rope_low_freq_factor']})")
+    return {"rope_theta": theta, "rope_scaling": "llama3", **factors,
+            "rope_original_context_len": rope.real("original_max_position_embeddings")}
+
+
+def token_id(config: Settings, key: str, vocab_size: int) -> int:
+    """The first of a list; -1: none."""
+    value = config.values.get(key)
+    first = value[0] if isinstance(value, list) and value else value
+    if first is None:
+        return -1
+    if type(first) is not int or not 0 <= first < vocab_size:
+        raise config.refuse(key, f"0 to {vocab_size - 1}, a list of such, or absent")
+    return first
+
+
+def model_attributes(config: Settings, name: str) -> dict[str, Any]:
+    family = config.require("model_type", "llama", "qwen2")
+    refuse_unsupported(config, family)
+    hidden, num_q_heads = config.integer("hidden_size"), config.integer("num_attention_heads")
+    num_kv_heads = config.integer("num_key_value_heads", num_q_heads)
+    if num_q_heads % num_kv_heads:
+        raise config.refuse("num_key_value_heads", f"a divisor of num_attention_heads ({num_q_heads})")
+    head_dim = config.integer("head_dim", max(1, hidden // num_q_heads))
+    if head_dim % 2:
+        raise config.refuse("head_dim", f"even, is {head_dim}")
+    vocab_size = config.integer("vocab_size")
+    return {"schema": "apb-weights", "version": 1, "architecture": family, "name": name,
+            "num_layers": config.integer("num_hidden_layers"), "hidden_size": hidden,
+            "intermediate_size": config.integer("intermediate_size"), "num_q_heads": num_q_heads,
+            "num_kv_heads": num_kv_heads, "head_dim": head_dim, "vocab_size": vocab_size,
+            "context_len": config.integer("max_position_embeddings"),
+            "tied_embeddings": int(config.get("tie_word_embeddings", bool, False)),
+            "bos_token_id": token_id(config, "bos_token_id", vocab_size),
+            "eos_token_id": token_id(config, "eos_token_id", vocab_size), **rope_attributes(config),
+            "rms_norm_eps": config.real("rms_norm_eps", 1e-6)}
+
+
+def shard_names(folder: Path) -> dict[str, str]:
+    """Tensor to the file that the index puts it in; empty without an index."""
+    if not (folder / INDEX).exists():
+        if not (folder / SINGLE).exists():
+            raise BadInput(f"holds neither {SINGLE} nor {INDEX} (weights in .bin files are not read)")
+        return {}
+    index = Settings(read_json_object(folder / INDEX), folder / INDEX)
+    places = index.get("weight_map", dict)
+    for tensor, shard in places.items():
+        if not isinstance(shard, str) or Path(shard).name != shard:
+            raise BadInput(f"weight_map.{show_name(tensor)} is {show(shard)}, must be the name of a file beside it",
+                           str(folder / INDEX))
+    if not places:
+        raise index.refuse("weight_map", "at least one tensor")
+    return places
+
+
+def read_shards(folder: Path) -> tuple[dict[str, StoredTensor], list[Path]]:
+    """All tensors, and the files that hold them."""
+    places = shard_names(folder)
+    shards = [folder / name for name in sorted(set(places.values()) or {SINGLE})]
+    tensors: dict[str, StoredTensor] = {}
+    for shard in shards:
+        if not shard.is_file():
+            raise BadInput("no such file" if not shard.exists() else "is not a file", str(shard))
+        for name, tensor in read_safetensors(shard).items():
+            if places and places.get(name) != shard.name:
+                raise BadInput(f"tensor {show_name(name)} is in this file, must be in {show(places.get(name, 'no file'))} "
+                               f"({INDEX})", str(shard))
+            tensors[name] = tensor
+    for name in places:
+        if name not in tensors:
+            raise BadInput(f"tensor {show_name(name)} is missing, must be in this file ({INDEX})", str(folder / places[name]))
+    return tensors, shards
+
+
+def without_copies(tensors: dict[str, StoredTensor], tied: bool) -> dict[str, StoredTensor]:
+    """Leaves out what transformers computes itself, and the head of a model that uses the embedding as its head."""
+    kept = {name: tensor for name, tensor in tensors.items() if not name.endswith(".rotary_emb.inv_freq")}
+    head, embedding = kept.get(NAMES.head), kept.get(NAMES.embedding)
+    if tied and head is not None and embedding is not None:
+        if head.kind != embedding.kind or not np.array_equal(head.values, embedding.values):
+            raise BadInput(f"tensor {NAMES.head} differs from {NAMES.embedding}, must be absent or equal with "
+                           "tie_word_embeddings")
+        del kept[NAMES.head]
+    return kept
+
+
+def sha256_of(files: list[Path]) -> str:
+    total = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
+
+
+def planned_model(model: dict[str, Any], tensors: dict[str, StoredTensor]) -> list[Plan]:
+    """Qwen2 has all three biases; a bias in a llama model finds no place and is refused."""
+    biases = {f"{NAMES.layer.format(layer)}{NAMES.parts[name]}.bias" for layer in range(model["num_layers"])
+              for name in ("query", "key", "value")} if model["architecture"] == "qwen2" else set()
+    plans = list(planned(model, NAMES, biases, adjacent_pairs=False))
+    return checked(TensorSource(tensors), plans, model["architecture"])
+
+
+def import_hf(source: Path, out: Path) -> None:
+    if not source.is_dir():
+        raise BadInput("no such folder" if not source.exists() else "is not a folder")
+    name = source.resolve().name
+    model = model_attributes(Settings(read_json_object(source / "config.json"), source / "config.json"), name)
+    tokenizer = tokenizer_datasets(source / "tokenizer.json", model["vocab_size"])
+    all_tensors, shards = read_shards(source)
+    tensors = without_copies(all_tensors, bool(model["tied_embeddings"]))
+    plans = planned_model(model, tensors)
+    with workplace(out) as folder:
+        model["source"] = f"{name} sha256={sha256_of(shards)}"
+        write_weights(folder / "weights.h5", model, plans, TensorSource(tensors),
+                      {f"tokenizer/{key}": values for key, values in tokenizer.items()})

@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""Small Hugging Face folders of both families with seeded weights, and what transformers computes with them in float64.
+
+  make_hf_golden.py [FOLDER]    writes FOLDER/hf_NAME/ for every model of MODELS (FOLDER: by default this one)
+
+Each folder holds what save_pretrained writes (config.json, safetensors, tokenizer.json) and golden.json: a text, its
+token ids, and logits of some rows in float64. transformers computes norms and rotary frequencies in float32 whatever
+the model's type: while it runs, its torch.float32 is float64, so that its own code gives double.
+
+Needs: pip install torch transformers
+"""
+import json
+import os
+import shutil
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+import torch
+import transformers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+SEED = 20251124
+ROWS = (0, 9, 30, 63)
+TEXT = "the thing that the other three thought of: naïve café, 42 times; 你好!\n\n  then they met <|end|> and the theme"
+
+LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+          "original_max_position_embeddings": 1024}  # 8 elements: wavelengths 6.3 and 63 stay, 628 is mixed, 6283 scaled
+PLAIN = {"rope_type": "default", "rope_theta": 10000.0}
+# Name: family, query and KV heads, tied embeddings, RoPE, type of the stored weights, largest shard.
+MODELS = {
+    "llama_28_4": ("llama", 28, 4, False, LLAMA3, torch.bfloat16, "60KB"),
+    "llama_1_1": ("llama", 1, 1, True, PLAIN, torch.float32, "1GB"),
+    "qwen2_28_4": ("qwen2", 28, 4, False, PLAIN, torch.float16, "1GB"),
+    "qwen2_1_1": ("qwen2", 1, 1, True, LLAMA3, torch.bfloat16, "20KB"),
+}
+HIDDEN, HEAD_DIM, FFN, LAYERS = 28, 8, 40, 2
+
+
+@contextmanager
+def float32_is_float64():
+    names = ("float32", "float")
+    saved = {name: getattr(torch, name) for name in names}
+    for name in names:
+        setattr(torch, name, torch.float64)
+    try:
+        yield
+    finally:
+        for name, value in saved.items():
+            setattr(torch, name, value)
+
+
+class DoubleRotary(torch.nn.Module):
+    """cos and sin in float64 of transformers' own frequencies, computed in float64."""
+
+    def __init__(self, config: transformers.PretrainedConfig) -> None:
+        super().__init__()
+        rope = config.rope_parameters
+        with float32_is_float64():
+            if rope["rope_type"] == "default":
+                exponents = torch.arange(0, HEAD_DIM, 2, dtype=torch.float64) / HEAD_DIM
+                self.frequencies, scale = rope["rope_theta"] ** -exponents, 1.0
+            else:
+                self.frequencies, scale = ROPE_INIT_FUNCTIONS[rope["rope_type"]](config, torch.device("cpu"))
+        assert self.frequencies.dtype is torch.float64 and scale == 1.0
+
+    def forward(self, x: torch.Tensor, position_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        angles = position_ids[..., None].double() * self.frequencies
+        angles = torch.cat((angles, angles), dim=-1)
+        return angles.cos(), angles.sin()
+
+
+def byte_letters() -> list[str]:
+    return sorted(pre_tokenizers.ByteLevel.alphabet())
+
+
+def make_tokenizer(family: str) -> Tokenizer:
+    """Byte-level BPE with a few merges and one special token; Qwen2's also normalises to NFC."""
+    merges = [("t", "h"), ("th", "e"), ("Ġ", "the"), ("Ġ", "th"), ("o", "u"), ("Ã", "©")]
+    tokens = byte_letters() + ["".join(pair) for pair in merges]
+    tokenizer = Tokenizer(models.BPE({token: index for index, token in enumerate(tokens)}, merges))
+    split = Regex(r" ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(split, "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    tokenizer.decoder = decoders.ByteLevel()
+    if family == "qwen2":
+        tokenizer.normalizer = normalizers.NFC()
+    tokenizer.add_special_tokens([AddedToken("<|end|>", special=True, normalized=False)])
+    return tokenizer
+
+
+def make_model(family: str, heads: int, kv_heads: int, tied: bool, rope: dict, dtype: torch.dtype,
+               vocab_size: int) -> transformers.PreTrainedModel:
+    config_class, model_class = {"llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
+                                 "qwen2": (transformers.Qwen2Config, transformers.Qwen2ForCausalLM)}[family]
+    config = config_class(vocab_size=vocab_size, hidden_size=HIDDEN, intermediate_size=FFN, num_hidden_layers=LAYERS,
+                          num_attention_heads=heads, num_key_value_heads=kv_heads, head_dim=HEAD_DIM,
+                          max_position_embeddings=8192, rms_norm_eps=1e-5, tie_word_embeddings=tied, rope_parameters=rope,
+                          bos_token_id=None, eos_token_id=vocab_size - 4, dtype=dtype)
+    model = model_class(config).to(dtype)
+    generator = torch.Generator().manual_seed(SEED)
+    with torch.no_grad():
+        for name, weight in sorted(model.named_parameters()):
+            noise = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
+            scale = 0.3 if weight.ndim == 1 else weight.shape[-1] ** -0.5
+            weight.copy_(noise * scale + (1.0 if "norm" in name else 0.0))
+    return model.eval()
+
+
+def float64_logits(model: transformers.PreTrainedModel, ids: list[int]) -> torch.Tensor:
+    model = model.double()
+    model.model.rotary_emb = DoubleRotary(model.config)
+    with torch.no_grad(), float32_is_float64():
+        logits = model(torch.tensor([ids]), use_cache=False).logits[0]
+    assert logits.dtype is torch.float64
+    return logits
+
+
+def write_folder(folder: Path, family: str, heads: int, kv_heads: int, tied: bool, rope: dict, dtype: torch.dtype,
+                 largest_shard: str) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    tokenizer = make_tokenizer(family)
+    model = make_model(family, heads, kv_heads, tied, rope, dtype, tokenizer.get_vocab_size() + 3)
+    model.save_pretrained(folder, max_shard_size=largest_shard)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    (folder / "tokenizer.json").write_text(tokenizer.to_str() + "\n")
+    ids = tokenizer.encode(TEXT, add_special_tokens=False).ids
+    logits = float64_logits(transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype), ids)
+    rows = [{"row": row, "logits": logits[row].tolist()} for row in ROWS]
+    (folder / "golden.json").write_text(json.dumps({"transformers": transformers.__version__, "torch": torch.__version__,
+                                                    "text": TEXT, "token_ids": ids, "rows": rows}) + "\n")
+    print(folder.name, len(ids), "tokens", "largest logit", logits.abs().max().item(),
+          sum(file.stat().st_size for file in folder.iterdir()), "bytes")
+
+
+if __name__ == "__main__":
+    for name, model in MODELS.items():
+        write_folder(Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent) / f"hf_{name}", *model)

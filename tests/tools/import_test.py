@@ -1,0 +1,577 @@
+#!/usr/bin/env python3
+"""`./apb import hf` and `./apb import heads`: what they write, what uses it, and what they refuse.
+
+  import_test.py BIN_DIR
+
+Hugging Face folders and heads come from tests/golden. Needs a Python ($APB_PYTHON) with what import.py needs. Imports
+of GGUF files are tested in bad_input_test.py.
+"""
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any, Callable
+
+from bad_input_test import Folder
+from tool_testing import IMPORT_PY, ROOT, Checks, arguments, program, python_with, run, skip, temporary_folder
+
+GOLDEN = ROOT / "tests" / "golden"
+HF_NAMES = ("llama_28_4", "llama_1_1", "qwen2_28_4", "qwen2_1_1")
+NUM_FLIPS = 400
+
+# Reads the same values twice: with h5py, and bit by bit from the safetensors files.
+COMPARE_VALUES = """
+import json, pathlib, struct, sys
+import h5py, numpy as np
+sys.path.insert(0, sys.argv[1])
+from hf_folder import NAMES
+weights, count = h5py.File(sys.argv[2]), 0
+for path in pathlib.Path(sys.argv[3]).glob("*.safetensors"):
+    content = path.read_bytes()
+    start = 8 + struct.unpack("<Q", content[:8])[0]
+    for name, entry in json.loads(content[8:start]).items():
+        if name == "__metadata__":
+            continue
+        begin, end = entry["data_offsets"]
+        raw = content[start + begin:start + end]
+        if entry["dtype"] == "BF16":
+            values = np.frombuffer(b"".join(b"\\0\\0" + raw[i:i + 2] for i in range(0, len(raw), 2)), "<f4")
+        else:
+            values = np.frombuffer(raw, {"F32": "<f4", "F16": "<f2"}[entry["dtype"]])
+        ours = {NAMES.embedding: "embedding", NAMES.final_norm: "final_norm", NAMES.head: "head"}.get(name)
+        if ours is None:
+            _, _, layer, part = name.split(".", 3)
+            part, kind = part.rsplit(".", 1)
+            key = {theirs: key for key, theirs in NAMES.parts.items()}[part]
+            ours = f"layers/{layer}/{key}" + ("_bias" if kind == "bias" else "")
+        stored = weights[ours][...]
+        assert stored.dtype == values.dtype and stored.shape == tuple(entry["shape"]), ours
+        assert stored.tobytes() == values.tobytes(), ours
+        count += 1
+print(count)
+"""
+
+# Reads damaged copies of a file of tensors in one process: each must be read or refused. What stands in a torch file's
+# archive is damaged in every other copy, so that its checksums stay right.
+FLIP = """
+import io, pathlib, random, sys, zipfile
+sys.path.insert(0, sys.argv[1])
+from gguf_file import BadInput
+from tensor_files import read_tensors
+source, number, first = pathlib.Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+generator, content, counts = random.Random(5), source.read_bytes(), {True: 0, False: 0}
+
+def damage(content, part):
+    damaged = bytearray(content)
+    for _ in range(generator.choice((1, 1, 3, 20))):
+        damaged[generator.randrange(part)] = generator.choice((0, 255, generator.randrange(256)))
+    return bytes(damaged)
+
+def damage_pickle(content):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(packed, "w") as new:
+        for name in old.namelist():
+            member = old.read(name)
+            new.writestr(name, damage(member, len(member)) if name.endswith("data.pkl") else member)
+    return packed.getvalue()
+
+for index in range(number):
+    if index % 2 and content[:2] == b"PK":
+        damaged = damage_pickle(content)
+    else:
+        damaged = damage(content, first if index % 4 else len(content))
+    if index % 10 == 0:
+        damaged = damaged[:generator.randrange(len(content))]
+    path = pathlib.Path("damaged")
+    path.write_bytes(damaged)
+    try:
+        read_tensors(path)
+        counts[True] += 1
+    except BadInput as error:
+        assert error.where == "damaged" and "\\n" not in str(error).strip(), (index, error)
+        counts[False] += 1
+print(counts[True], counts[False])
+"""
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Any], bytes]:
+    content = path.read_bytes()
+    start = 8 + struct.unpack("<Q", content[:8])[0]
+    return json.loads(content[8:start]), content[start:]
+
+
+def packed_safetensors(header: Any, data: bytes) -> bytes:
+    text = json.dumps(header).encode() if not isinstance(header, bytes) else header
+    return struct.pack("<Q", len(text)) + text + data
+
+
+# ---- Hugging Face folders --------------------------------------------------------------------------------------------
+
+
+def hf_imports(checks: Checks, place: Path, python: str, tool: Path) -> None:
+    tools = str(IMPORT_PY.parent)
+    for name, num_tensors in zip(HF_NAMES, (21, 20, 27, 26)):
+        out, source = place / f"{name}.h5", GOLDEN / f"hf_{name}"
+        if not checks.right(run([python, "-B", IMPORT_PY, "hf", source, out]), f"import of {name}"):
+            continue
+        compared = run([python, "-B", "-c", COMPARE_VALUES, tools, out, source])
+        checks.right(compared, f"values of {name}")
+        checks.equal(compared.out.decode().strip(), str(num_tensors), f"{name}: tensors whose bits were compared")
+        result = run([tool, "--weights", out, "--text", source / "config.json", "--query", "the thing?", "--json",
+                      "--ranks", "3", "--max-answer", "3"], cwd=place)
+        if checks.right(result, f"apb-run with {name}"):
+            checks.that(len(result.json()["answer_tokens"]) <= 3, f"apb-run with {name}: an answer", result.out)
+    checks.equal(sorted(path.name for path in place.iterdir()), sorted(f"{name}.h5" for name in HF_NAMES),
+                 "what imports leave")
+
+
+def old_style_config(config: dict[str, Any]) -> None:
+    """As transformers 4 wrote it, and Llama-3.1 is published."""
+    rope = config.pop("rope_parameters")
+    config["rope_theta"] = rope.pop("rope_theta")
+    rope["type"] = rope.pop("rope_type")
+    config["rope_scaling"] = rope
+
+
+def same_model(checks: Checks, place: Path, python: str) -> None:
+    """Folders that say the same in other words give the same file."""
+    def without_index(folder: Path) -> None:
+        header, data = {}, b""
+        for shard in sorted(folder.glob("model-*.safetensors")):
+            part, more = read_safetensors(shard)
+            for name, entry in part.items():
+                if name != "__metadata__":
+                    header[name] = {**entry, "data_offsets": [at + len(data) for at in entry["data_offsets"]]}
+            data += more
+            shard.unlink()
+        (folder / "model.safetensors.index.json").unlink()
+        (folder / "model.safetensors").write_bytes(packed_safetensors(header, data))
+
+    def with_old_config(folder: Path) -> None:
+        change_json(folder / "config.json", old_style_config)
+
+    def with_inverse_frequencies(folder: Path) -> None:  # as old Llama checkpoints have them
+        add_tensor(folder, "model.layers.0.self_attn.rotary_emb.inv_freq", "F32", [4], bytes(16))
+
+    dump = ("import h5py, sys; f = h5py.File(sys.argv[1]); "
+            "f.visititems(lambda n, d: print(n, d.dtype, hash(d[...].tobytes()))"
+            " if isinstance(d, h5py.Dataset) else None); print({k: v for k, v in f.attrs.items() if k != 'source'})")
+
+    def content(path: Path) -> str:
+        result = run([python, "-c", dump, path], env={"PYTHONHASHSEED": "0"})
+        checks.right(result, f"reading {path.name}")
+        return result.out.decode()
+
+    plain = place / "plain.h5"
+    folder = place / "folder"
+    shutil.copytree(GOLDEN / "hf_llama_28_4", folder)
+    checks.right(run([python, "-B", IMPORT_PY, "hf", folder, plain]), "import of a copy")
+    for change in (without_index, with_old_config, with_inverse_frequencies):
+        shutil.rmtree(folder)
+        shutil.copytree(GOLDEN / "hf_llama_28_4", folder)
+        change(folder)
+        out = place / f"{change.__name__}.h5"
+        if checks.right(run([python, "-B", IMPORT_PY, "hf", folder, out]), f"import {change.__name__}"):
+            checks.that(content(out) == content(plain), f"import {change.__name__}: must give the same")
+
+
+def change_json(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def add_tensor(folder: Path, name: str, dtype: str, shape: list[int], values: bytes) -> None:
+    """To the first shard, and to the index."""
+    shard = sorted(folder.glob("*.safetensors"))[0]
+    header, data = read_safetensors(shard)
+    header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(values)]}
+    shard.write_bytes(packed_safetensors(header, data + values))
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        change_json(index, lambda content: content["weight_map"].update({name: shard.name}))
+
+
+def remove_tensor(folder: Path, name: str) -> None:
+    """From its shard and from the index; the others move together."""
+    for shard in folder.glob("*.safetensors"):
+        header, data = read_safetensors(shard)
+        if name not in header:
+            continue
+        begin, end = header.pop(name)["data_offsets"]
+        for other, entry in header.items():
+            if other != "__metadata__" and entry["data_offsets"][0] >= end:
+                entry["data_offsets"] = [at - (end - begin) for at in entry["data_offsets"]]
+        shard.write_bytes(packed_safetensors(header, data[:begin] + data[end:]))
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        change_json(index, lambda content: content["weight_map"].pop(name))
+
+
+def rope(**changes: Any) -> Callable[[dict[str, Any]], Any]:
+    return lambda config: config["rope_parameters"].update(changes)
+
+
+# (folder, changes of config.json, or a function that changes it, what the refusal must say)
+CONFIGS: list[tuple[str, Any, list[str]]] = [
+    ("llama_28_4", {"model_type": "mistral"}, ["model_type is 'mistral'", "'llama' or 'qwen2'"]),
+    ("llama_28_4", {"model_type": None}, ["model_type is None", "'llama'"]),
+    ("llama_28_4", {"hidden_act": "gelu"}, ["hidden_act is 'gelu'", "'silu'"]),
+    ("llama_28_4", {"attention_bias": True}, ["attention_bias is True", "False"]),
+    ("qwen2_28_4", {"attention_bias": False}, ["attention_bias is False", "True"]),
+    ("llama_28_4", {"mlp_bias": True}, ["mlp_bias is True"]),
+    ("llama_28_4", {"sliding_window": 4096}, ["sliding_window is 4096", "absent"]),
+    ("qwen2_28_4", {"use_sliding_window": True}, ["use_sliding_window is True", "False"]),
+    ("qwen2_28_4", {"layer_types": ["full_attention", "sliding_attention"]}, ["layer_types", "full_attention"]),
+    ("llama_28_4", {"quantization_config": {"bits": 4}}, ["quantization_config", "absent"]),
+    ("llama_28_4", {"partial_rotary_factor": 0.5}, ["partial_rotary_factor is 0.5"]),
+    ("llama_28_4", rope(partial_rotary_factor=0.5), ["rope_parameters.partial_rotary_factor is 0.5"]),
+    ("llama_28_4", rope(rope_type="yarn"), ["rope_parameters.rope_type is 'yarn'", "'default' or 'llama3'"]),
+    ("llama_28_4", rope(rope_type="linear"), ["rope_parameters.rope_type is 'linear'"]),
+    ("llama_28_4", rope(rope_type="dynamic"), ["rope_parameters.rope_type is 'dynamic'"]),
+    ("llama_28_4", rope(rope_type="longrope"), ["rope_parameters.rope_type is 'longrope'"]),
+    ("llama_28_4", rope(factor=None), ["rope_parameters.factor is None"]),
+    ("llama_28_4", rope(factor=0), ["rope_parameters.factor is 0"]),
+    ("llama_28_4", rope(high_freq_factor=1.0),
+     ["rope_parameters.high_freq_factor is 1.0", "more than low_freq_factor"]),
+    ("llama_28_4", rope(original_max_position_embeddings="long"), ["original_max_position_embeddings is 'long'"]),
+    ("llama_28_4", rope(rope_theta=-1.0), ["rope_theta is -1.0", "positive"]),
+    ("llama_28_4", {"rope_parameters": None, "rope_scaling": {"factor": 2.0}}, ["rope_scaling.rope_type is absent"]),
+    ("llama_28_4", {"rope_parameters": 5}, ["rope_parameters is 5"]),
+    ("llama_28_4", {"rope_parameters": {"full_attention": {"rope_type": "default"}}},
+     ["rope_parameters.rope_type is absent"]),
+    ("llama_28_4", {"hidden_size": "big"}, ["hidden_size is 'big'", "type int"]),
+    ("llama_28_4", {"hidden_size": 32}, ["embed_tokens.weight has shape", "32"]),
+    ("llama_28_4", {"num_hidden_layers": 0}, ["num_hidden_layers is 0"]),
+    ("llama_28_4", {"num_hidden_layers": 3}, [r"model\.layers\.2\.input_layernorm\.weight is missing"]),
+    ("llama_28_4", {"num_hidden_layers": 1}, [r"model\.layers\.1\..* has no place"]),
+    ("llama_28_4", {"num_key_value_heads": 3}, ["num_key_value_heads is 3", "divisor.*28"]),
+    ("llama_28_4", {"num_key_value_heads": 7}, ["k_proj.weight has shape"]),
+    ("llama_28_4", {"head_dim": 7}, ["head_dim is 7", "even"]),
+    ("llama_28_4", {"vocab_size": 100, "eos_token_id": 1}, ["tokenizer.json", "vocab_size .100."]),
+    ("llama_28_4", {"vocab_size": 300, "eos_token_id": 300}, ["eos_token_id is 300", "0 to 299"]),
+    ("llama_28_4", {"eos_token_id": "end"}, ["eos_token_id is 'end'"]),
+    ("llama_28_4", {"tie_word_embeddings": 1}, ["tie_word_embeddings is 1", "bool"]),
+    ("llama_28_4", {"tie_word_embeddings": True}, ["lm_head.weight differs from model.embed_tokens.weight"]),
+    ("llama_1_1", {"tie_word_embeddings": False}, ["lm_head.weight is missing"]),
+    ("llama_28_4", {"rms_norm_eps": -1e-5}, ["rms_norm_eps is -1e-05", "positive"]),
+    ("qwen2_28_4", {"model_type": "llama"}, [r"proj\.bias' has no place in a plain llama"]),
+    ("llama_28_4", {"model_type": "qwen2", "attention_bias": None}, [r"q_proj\.bias is missing"]),
+]
+
+
+def config_refusals(folder: Folder, python: str) -> None:
+    for name, changes, wanted in CONFIGS:
+        source = folder.path / "model"
+        shutil.copytree(GOLDEN / f"hf_{name}", source)
+        change_json(source / "config.json",
+                    changes if callable(changes) else lambda config: config.update(changes))  # noqa: B023
+        folder.refused(f"import of {name} where {wanted[0]}", [python, "-B", IMPORT_PY, "hf", "model", "out.h5"],
+                       *wanted)
+        shutil.rmtree(source)
+
+
+def write(name: str, content: bytes) -> Callable[[Path], Any]:
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def edit(name: str, change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], Any]:
+    return lambda folder: change_json(folder / name, change)
+
+
+def edit_header(name: str, change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], Any]:
+    def apply(folder: Path) -> None:
+        header, data = read_safetensors(folder / name)
+        change(header)
+        (folder / name).write_bytes(packed_safetensors(header, data))
+    return apply
+
+
+def remove(name: str) -> Callable[[Path], Any]:
+    return lambda folder: (folder / name).unlink()
+
+
+def cut(name: str, size: int) -> Callable[[Path], Any]:
+    """To `size` bytes; a negative size leaves out that many."""
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:size])
+
+
+def set_not_finite(folder: Path) -> None:
+    """A NaN in the embedding, which is looked at first."""
+    shard = folder / "model.safetensors"
+    header, data = read_safetensors(shard)
+    at = header["model.embed_tokens.weight"]["data_offsets"][0]
+    shard.write_bytes(packed_safetensors(header, data[:at] + b"\x00\x00\xc0\x7f" + data[at + 4:]))
+
+
+CONFIG, INDEX, TOKENIZER = "config.json", "model.safetensors.index.json", "tokenizer.json"
+FIRST, SECOND, SINGLE = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors"
+NORM = "model.norm.weight"
+
+# (folder, what is done to it, what the refusal must say)
+FOLDERS: list[tuple[str, Callable[[Path], Any], list[str]]] = [
+    ("llama_1_1", remove(CONFIG), [CONFIG, "no such file"]),
+    ("llama_1_1", write(CONFIG, b"{"), [CONFIG, "not JSON"]),
+    ("llama_1_1", write(CONFIG, b"[" * 100000), [CONFIG, "not JSON"]),
+    ("llama_1_1", write(CONFIG, b"[1]"), [CONFIG, "JSON object"]),
+    ("llama_1_1", write(CONFIG, b"\xff"), [CONFIG, "not JSON"]),
+    ("llama_1_1", remove(TOKENIZER), [TOKENIZER, "no such file"]),
+    ("llama_1_1", write(TOKENIZER, b"{}"), [TOKENIZER, "model is absent"]),
+    ("llama_1_1", edit(TOKENIZER, lambda t: t["model"].update(type="Unigram")), ["model.type is 'Unigram'", "'BPE'"]),
+    ("llama_1_1", edit(TOKENIZER, lambda t: t["model"].update(byte_fallback=True)), ["model.byte_fallback is True"]),
+    ("llama_1_1", edit(TOKENIZER, lambda t: t.update(decoder=None)), ["decoder is None", "ByteLevel"]),
+    ("llama_1_1", edit(TOKENIZER, lambda t: t.update(pre_tokenizer={"type": "Metaspace"})),
+     ["pre_tokenizer", "ByteLevel"]),
+    ("llama_1_1", edit(TOKENIZER, lambda t: t["model"].update(merges=[["no", "such"]])),
+     [TOKENIZER, "tokenizers cannot read"]),
+    ("llama_1_1", edit(TOKENIZER, lambda t: t["model"]["vocab"].update({"zz": 9999})), ["id 9999", "vocab_size"]),
+    ("llama_1_1", remove(SINGLE), [SINGLE, INDEX]),
+    ("llama_1_1", cut(SINGLE, 0), [SINGLE, "truncated"]),
+    ("llama_1_1", cut(SINGLE, 7), [SINGLE, "truncated"]),
+    ("llama_1_1", cut(SINGLE, 100), [SINGLE, "truncated"]),
+    ("llama_1_1", cut(SINGLE, 30000), [SINGLE, "truncated"]),
+    ("llama_1_1", cut(SINGLE, -1), [SINGLE, "truncated"]),
+    ("llama_1_1", write(SINGLE, b"\xff" * 5000), [SINGLE, "header must have"]),
+    ("llama_1_1", write(SINGLE, packed_safetensors(b"[]", b"")), [SINGLE, "JSON object"]),
+    ("llama_1_1", write(SINGLE, packed_safetensors(b"{", b"")), [SINGLE, "not JSON"]),
+    ("llama_1_1", write(SINGLE, packed_safetensors(b'{"a": 1, "a": 1}', b"")), [SINGLE, "repeated"]),
+    ("llama_1_1", write(SINGLE, packed_safetensors({"a": 1}, b"")), ["'a' is 1", "data_offsets"]),
+    ("llama_1_1", edit_header(SINGLE, lambda h: h[NORM].update(dtype="I64")), ["dtype 'I64'", "BF16"]),
+    ("llama_1_1", edit_header(SINGLE, lambda h: h[NORM].update(dtype=["F32"])), ["dtype", "BF16"]),
+    ("llama_1_1", edit_header(SINGLE, lambda h: h[NORM].update(shape=[27])), [NORM, "data_offsets"]),
+    ("llama_1_1", edit_header(SINGLE, lambda h: h[NORM].update(shape=[28, 2**60])), [NORM, "shape"]),
+    ("llama_1_1", edit_header(SINGLE, lambda h: h[NORM].update(shape=[-28])), [NORM, "shape"]),
+    ("llama_1_1", edit_header(SINGLE, lambda h: h[NORM].update(shape=[1, 28])), [NORM, r"shape \(1, 28\)", r"\(28,\)"]),
+    ("llama_1_1", edit_header(SINGLE, lambda h: h[NORM].update(data_offsets=[0, 112])), ["data_offsets"]),
+    ("llama_1_1", lambda folder: remove_tensor(folder, NORM), [f"{NORM} is missing"]),
+    ("llama_1_1", lambda folder: add_tensor(folder, "model.extra.weight", "F32", [1], bytes(4)),
+     ["model.extra.weight.*no place"]),
+    ("llama_1_1", set_not_finite, ["not finite"]),
+    ("llama_28_4", remove(SECOND), [SECOND, "no such file"]),
+    ("llama_28_4", cut(FIRST, 40000), [FIRST, "truncated"]),
+    ("llama_28_4", cut(SECOND, 40000), [SECOND, "truncated"]),
+    ("llama_28_4", write(INDEX, b"{}"), [INDEX, "weight_map is absent"]),
+    ("llama_28_4", edit(INDEX, lambda i: i.update(weight_map={})), [INDEX, "weight_map"]),
+    ("llama_28_4", edit(INDEX, lambda i: i["weight_map"].update({NORM: "../model.safetensors"})),
+     [INDEX, r"\.\./model"]),
+    ("llama_28_4", edit(INDEX, lambda i: i["weight_map"].update({NORM: 7})), [INDEX, NORM, "is 7"]),
+    ("llama_28_4", edit(INDEX, lambda i: i["weight_map"].update({"lm_head.weight": FIRST})),
+     ["lm_head.weight|tensor", "must be in"]),
+    ("llama_28_4", edit(INDEX, lambda i: i["weight_map"].update({"more.weight": SECOND})), ["more.weight", "missing"]),
+    ("llama_28_4", edit(INDEX, lambda i: i["weight_map"].pop(NORM)), [NORM, "no file"]),
+    ("qwen2_28_4", lambda folder: remove_tensor(folder, "model.layers.1.self_attn.v_proj.bias"),
+     ["v_proj.bias is missing"]),
+    ("qwen2_28_4", lambda folder: add_tensor(folder, "model.layers.1.self_attn.o_proj.bias", "F16", [28], bytes(56)),
+     ["o_proj.bias.*no place"]),
+]
+
+
+def folder_refusals(folder: Folder, python: str) -> None:
+    for number, (name, spoil, wanted) in enumerate(FOLDERS):
+        source = folder.path / "model"
+        shutil.copytree(GOLDEN / f"hf_{name}", source)
+        spoil(source)
+        folder.refused(f"import of spoiled folder {number}: {wanted}",
+                       [python, "-B", IMPORT_PY, "hf", "model", "out.h5"], *wanted)
+        shutil.rmtree(source)
+    shutil.copytree(GOLDEN / "hf_llama_1_1", folder.path / "model")
+    (folder.path / "out.h5").mkdir()
+    for words, wanted in ((["nowhere", "new.h5"], ["nowhere", "no such folder"]),
+                          (["model/config.json", "new.h5"], ["config.json", "not a folder"]),
+                          (["model", "out.h5"], ["out.h5", "file"]),
+                          (["model", "nowhere/new.h5"], ["nowhere/new.h5"]), (["model"], ["OUT"])):
+        folder.refused(" ".join(["import hf", *words]), [python, "-B", IMPORT_PY, "hf", *words], *wanted)
+
+
+# ---- retaining heads -------------------------------------------------------------------------------------------------
+
+FC1, FC2 = "model.layers.{}.self_attn.fc1.weight", "model.layers.{}.self_attn.fc2.weight"
+
+
+def heads_file(change: Callable[[dict[str, Any]], Any]) -> bytes:
+    """heads.safetensors with tensors {name: (dtype, shape, bytes)} changed."""
+    header, data = read_safetensors(GOLDEN / "heads" / "heads.safetensors")
+    tensors = {name: (entry["dtype"], entry["shape"], data[slice(*entry["data_offsets"])])
+               for name, entry in header.items() if name != "__metadata__"}
+    change(tensors)
+    header, data = {}, b""
+    for name, (dtype, shape, values) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(values)]}
+        data += values
+    return packed_safetensors(header, data)
+
+
+def make_linear(tensors: dict[str, Any]) -> None:
+    for layer in range(4):
+        del tensors[FC2.format(layer)]
+        dtype, (_, inputs), values = tensors[FC1.format(layer)]
+        tensors[FC1.format(layer)] = (dtype, [2, inputs], values[:2 * inputs * 2])
+
+
+def torch_file(change: Callable[[dict[str, bytes]], Any]) -> bytes:
+    """heads.bin with the members of its archive changed."""
+    with zipfile.ZipFile(GOLDEN / "heads" / "heads.bin") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    change(members)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def with_pickle(content: bytes) -> bytes:
+    return torch_file(lambda members: members.update({"heads/data.pkl": content}))
+
+
+def in_pickle(old: bytes, new: bytes) -> bytes:
+    def change(members: dict[str, bytes]) -> None:
+        assert old in members["heads/data.pkl"]
+        members["heads/data.pkl"] = members["heads/data.pkl"].replace(old, new)
+    return torch_file(change)
+
+
+def bad_heads() -> dict[str, tuple[bytes, list[str]]]:
+    whole = (GOLDEN / "heads" / "heads.bin").read_bytes()
+
+    def rename(tensors: dict[str, Any]) -> None:
+        tensors["model.layers.0.self_attn.fc3.weight"] = tensors.pop(FC1.format(0))
+
+    def reshape(name: str, shape: list[int]) -> Callable[[dict[str, Any]], Any]:
+        return lambda tensors: tensors.update({name: (tensors[name][0], shape, tensors[name][2])})
+
+    return {
+        "empty": (b"", ["truncated"]), "text": (b"no heads at all\n" * 9, ["header"]),
+        "old torch": (b"\x80\x02}q\x00.", ["bare pickle", "1.6"]),
+        "none": (heads_file(lambda tensors: tensors.clear()), ["no retaining heads"]),
+        "no fc1 of layer 0": (heads_file(rename), ["layers.0.self_attn.fc1.weight is missing"]),
+        "no fc1 of layer 2": (heads_file(lambda t: t.pop(FC1.format(2))), ["layers.2.self_attn.fc1.weight is missing"]),
+        "no fc2 of layer 3": (heads_file(lambda t: t.pop(FC2.format(3))), ["layers.3.self_attn.fc2.weight is missing"]),
+        "no fc2 of layer 0": (heads_file(lambda t: t.pop(FC2.format(0))), ["layers.0.self_attn.fc2.weight is missing"]),
+        "fc1 turned": (heads_file(reshape(FC1.format(1), [160, 20])), [r"fc1.weight has shape \(160, 20\)", r"\(20, 160\)"]),
+        "fc2 turned": (heads_file(reshape(FC2.format(0), [20, 2])), [r"fc2.weight has shape \(20, 2\)|fc2.*must have"]),
+        "fc1 flat": (heads_file(reshape(FC1.format(0), [3200])), ["fc1.weight has shape", "matrix"]),
+        "not finite": (heads_file(lambda t: t.update({FC2.format(0): ("BF16", [2, 20], b"\xc0\x7f" * 40)})), ["not finite"]),
+        "cut": (whole[:-30], ["archive"]), "cut early": (whole[:3000], ["archive"]),
+        "two pickles": (torch_file(lambda m: m.update({"other/data.pkl": b""})), ["2 files data.pkl"]),
+        "no pickle": (torch_file(lambda m: m.pop("heads/data.pkl")), ["0 files data.pkl"]),
+        "no storage": (torch_file(lambda m: m.pop("heads/data/3")), ["archive is damaged"]),
+        "short storage": (torch_file(lambda m: m.update({"heads/data/3": b"ab"})), ["does not fit its storage of 2 bytes"]),
+        "big endian": (torch_file(lambda m: m.update({"heads/byteorder": b"big"})), ["byteorder"]),
+        "os.system": (with_pickle(b"cos\nsystem\n(S'touch ran'\ntR."), ["'os.system'"]),
+        "eval": (with_pickle(b"cbuiltins\neval\n(S'1'\ntR."), ["'builtins.eval'"]),
+        "eval by stack": (with_pickle(b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93\x8c\x011\x85R."), ["'builtins.eval'"]),
+        "INST": (with_pickle(b"(S'touch ran'\nios\nsystem\n."), ["'os.system'"]),
+        "allowed names with dots": (with_pickle(b"ccollections\nOrderedDict.fromkeys\n."), ["OrderedDict.fromkeys"]),
+        "extension": (with_pickle(b"\x82\x01."), ["pickle cannot be read"]),
+        "empty pickle": (with_pickle(b""), ["damaged|cannot be read"]),
+        "list": (with_pickle(b"]."), ["dictionary of tensors"]),
+        "number": (with_pickle(b"}(X\x01\x00\x00\x00aK\x05u."), ["must hold tensors by name"]),
+        "calls a type": (with_pickle(b"ctorch\nHalfStorage\n(tR."), ["pickle cannot be read"]),
+        "memo of a terabyte": (with_pickle(b"]r\xff\xff\xff\xff."), ["dictionary of tensors"]),
+        "other storage": (in_pickle(b"BFloat16Storage", b"LongStorage"), ["'torch.LongStorage'"]),
+        "other rebuild": (in_pickle(b"_rebuild_tensor_v2", b"_rebuild_sparse_tensor"), ["_rebuild_sparse_tensor"]),
+        "too many elements": (in_pickle(b"K\x14K\xa0", b"K\xffK\xa0"), ["does not fit its storage"]),
+        "other persistent id": (in_pickle(b"X\x07\x00\x00\x00storage", b"X\x07\x00\x00\x00sturage"), ["refers to"]),
+    }
+
+
+def heads_imports(checks: Checks, place: Path, python: str, bin_folder: str) -> None:
+    tool, explain = program(bin_folder, "apb-run"), program(bin_folder, "apb-explain")
+    (place / "linear.safetensors").write_bytes(heads_file(make_linear))
+    for name, source in (("bin", GOLDEN / "heads" / "heads.bin"), ("safe", GOLDEN / "heads" / "heads.safetensors"),
+                         ("linear", place / "linear.safetensors")):
+        checks.right(run([python, "-B", IMPORT_PY, "heads", source, place / f"{name}.h5"]), f"import of heads, {name}")
+    compare = ("import h5py, sys; a, b = h5py.File(sys.argv[1]), h5py.File(sys.argv[2]); print(sum((a[n][...] == b[n][...]"
+               ").all() and a[n].shape == (s, 160 if s == 20 else 20) for l in range(4) for n, s in "
+               "((f'layers/{l}/fc1', 20), (f'layers/{l}/fc2', 2))))")
+    result = run([python, "-c", compare, place / "bin.h5", place / "safe.h5"])
+    checks.equal(result.out.decode().strip(), "8", "matrices that torch and safetensors files agree in", result)
+
+    (place / "text").write_bytes(b"0123456789" * 12)
+    asked = ["--text", place / "text", "--query", "What?"]
+    options = ["--json", "--compressor", "retaining_head", "--keep", "4", "--max-answer", "2"]
+    command = [tool, "--toy", *asked, *options]
+    reports = {}
+    for name in ("bin", "linear"):
+        for more in ((), ("--pool", "1"), ("--transport", "mpi"), ("--precision", "double")):
+            result = run([*command, "--heads", place / f"{name}.h5", *more], cwd=place)
+            if checks.right(result, f"apb-run with heads {name} {' '.join(more)}"):
+                reports[name, more] = result.json()
+        # 30 block rows on each of 4 ranks, 4 layers, 160 inputs, 2 KV heads, 20 hidden units or none.
+        flop = 4 * 2 * 30 * (160 * 20 + 20 * 2 if name == "bin" else 160 * 2)
+        for more in ((), ("--transport", "mpi")):
+            found = [rank["compressor_flop"] for rank in reports[name, more]["counters_per_rank"]]
+            checks.equal(found, [flop] * 4, f"FLOPs of heads {name} {' '.join(more)}")
+        checks.equal(reports[name, ("--transport", "mpi")]["answer_tokens"], reports[name, ()]["answer_tokens"],
+                     f"answer with heads {name}: MPI and local")
+    checks.equal(reports["bin", ("--pool", "1")]["config"]["pool_kernel"], 1, "--pool 1 in the report")
+
+    folder = Folder(checks, place / "refusals")
+    (folder.path / "cut.h5").write_bytes((place / "bin.h5").read_bytes()[:9000])
+    shutil.copyfile(place / "bin.h5", folder.path / "heads.h5")
+    weights = folder.path / "model.h5"
+    run([python, "-B", IMPORT_PY, "hf", GOLDEN / "hf_llama_28_4", weights])
+    for words, wanted in ((options, ["--heads is missing"]),
+                          (["--json", "--heads", "heads.h5"], ["compressor", "query_aware", "retaining_head"]),
+                          ([*options, "--heads", "nowhere.h5"], ["nowhere.h5"]),
+                          ([*options, "--heads", "cut.h5"], ["cut.h5"]),
+                          ([*options, "--heads", "model.h5"], ["model.h5: schema = apb-weights", "apb-heads"])):
+        for transport in ("local", "mpi"):
+            folder.refused(f"apb-run {words}", [tool, "--toy", *asked, *words, "--transport", transport], *wanted)
+    folder.refused("heads for another model", [tool, "--weights", "model.h5", *asked, *options, "--heads", "heads.h5"],
+                   "heads.h5", "num_layers|num_kv_heads|input_size", "as in the model")
+    checks.right(run([explain, "--model", "yi-34b-200k"]), "apb-explain of a known model")
+    for words, wanted in ((["gpt-5"], ["gpt-5", "llama-3.1-8b", "yi-34b-200k"]), (["nowhere.json"], ["nowhere.json"]),
+                          (["qwen2.5-14b", "--kv-heads", "2"], ["--model", "--kv-heads"])):
+        folder.refused(f"apb-explain --model {words}", [explain, "--model", *words], *wanted)
+    folder.refused("apb-explain without a model", [explain, "--compressor", "retaining_head"], "retaining_head",
+                   "query_aware", "apb run")
+
+
+def heads_refusals(folder: Folder, python: str) -> None:
+    for name, (content, wanted) in bad_heads().items():
+        (folder.path / "heads").write_bytes(content)
+        folder.refused(f"import of heads: {name}", [python, "-B", IMPORT_PY, "heads", "heads", "out.h5"], "heads", *wanted)
+    folder.checks.that(not (folder.path / "ran").exists(), "no pickle may run a command")
+    folder.refused("import of heads from a folder", [python, "-B", IMPORT_PY, "heads", ".", "out.h5"], "not a file")
+    folder.refused("import of no heads", [python, "-B", IMPORT_PY, "heads", "nowhere", "out.h5"], "nowhere", "no such")
+
+
+def damaged_tensor_files(checks: Checks, place: Path, python: str) -> None:
+    """Bytes changed at random: half of them in the part that is mostly structure."""
+    for name, structure in (("heads.bin", 6000), ("heads.safetensors", 900)):
+        result = run([python, "-B", "-c", FLIP, IMPORT_PY.parent, GOLDEN / "heads" / name, NUM_FLIPS, structure],
+                     cwd=place, timeout=240)
+        if checks.right(result, f"damaged copies of {name}"):
+            read, refused = map(int, result.out.split())
+            print(f"damaged copies of {name}: {read} read, {refused} refused")
+            checks.that(read + refused == NUM_FLIPS and read > 9 and refused > 9, f"damaged copies of {name}", result.out)
+
+
+def main() -> None:
+    bin_folder = arguments("BIN_DIR", 1)[0]
+    python = python_with("h5py", "numpy", "gguf", "tokenizers")
+    if python is None:
+        skip("$APB_PYTHON with h5py, numpy, gguf, tokenizers is missing")
+    checks = Checks()
+    with temporary_folder() as name:
+        root = Path(name)
+        for part in ("right", "same", "heads", "damaged"):
+            (root / part).mkdir()
+        hf_imports(checks, root / "right", python, program(bin_folder, "apb-run"))
+        same_model(checks, root / "same", python)
+        config_refusals(Folder(checks, root / "configs"), python)
+        folder_refusals(Folder(checks, root / "folders"), python)
+        heads_imports(checks, root / "heads", python, bin_folder)
+        heads_refusals(Folder(checks, root / "bad_heads"), python)
+        damaged_tensor_files(checks, root / "damaged", python)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
