@@ -89,16 +89,6 @@ Hdf5Id open_dataset(hid_t file, const std::string& path, const std::string& name
   return dataset;
 }
 
-/// The most values that a dataset's bytes in the file can stand for.
-double most_stored_values(hid_t dataset) {
-  const Hdf5Id properties(H5Dget_create_plist(dataset), H5Pclose);
-  const Hdf5Id type(H5Dget_type(dataset), H5Tclose);
-  if (H5Pget_external_count(properties.get()) > 0) return 0;
-  const bool filtered = H5Pget_nfilters(properties.get()) > 0;
-  return static_cast<double>(H5Dget_storage_size(dataset)) * (filtered ? kBestCompression : 1.0) /
-         static_cast<double>(H5Tget_size(type.get()));
-}
-
 /// How objects are created: without the time of day, so that the same contents are the same bytes.
 Hdf5Id without_time(hid_t property_class) {
   Hdf5Id properties(H5Pcreate(property_class), H5Pclose);
@@ -142,6 +132,15 @@ std::vector<Index> dataset_shape(hid_t dataset) {
 void silence_hdf5() {
   H5dont_atexit();
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+}
+
+double most_stored_values(hid_t dataset) {
+  const Hdf5Id properties(H5Dget_create_plist(dataset), H5Pclose);
+  const Hdf5Id type(H5Dget_type(dataset), H5Tclose);
+  if (H5Pget_external_count(properties.get()) > 0) return 0;
+  const bool filtered = H5Pget_nfilters(properties.get()) > 0;
+  return static_cast<double>(H5Dget_storage_size(dataset)) * (filtered ? kBestCompression : 1.0) /
+         static_cast<double>(H5Tget_size(type.get()));
 }
 
 Hdf5Id::~Hdf5Id() {

@@ -36,6 +36,9 @@ class Hdf5Id {
 /// which crashes after a full disk.
 void silence_hdf5();
 
+/// The most values that a dataset's bytes in the file can stand for; 0 if they lie elsewhere.
+[[nodiscard]] double most_stored_values(std::int64_t dataset);
+
 /// An HDF5 file that is only read. Every error is a BadInput that names file and key. What a link
 /// or a dataset keeps in another file counts as missing: it would escape check_hdf5_in_child.
 class Hdf5Reader {

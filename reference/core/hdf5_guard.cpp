@@ -84,7 +84,8 @@ herr_t inspect_dataset(hid_t dataset) {
   const hid_t read_as = memory_type(type.get());
   hssize_t count = H5Sget_simple_extent_npoints(space.get());
   if (read_as < 0 || count <= 0) return 0;
-  if (H5Dget_storage_size(dataset) == 0) return -1;  // a size without data behind it
+  // A size without the data behind it.
+  if (static_cast<double>(count) > most_stored_values(dataset)) return -1;
   if (H5Pget_layout(properties.get()) == H5D_CONTIGUOUS) {
     const std::vector<hsize_t> first(
         static_cast<std::size_t>(std::max(0, H5Sget_simple_extent_ndims(space.get()))), 0);

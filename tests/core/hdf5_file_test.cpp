@@ -3,6 +3,8 @@
 #include "reference/core/hdf5_file.hpp"
 #include "reference/core/hdf5_guard.hpp"
 
+#include <hdf5.h>
+
 #include <array>
 #include <filesystem>
 #include <fstream>
@@ -161,6 +163,39 @@ TEST_CASE("a dataset is stored if its size is the file's", "[hdf5]") {
   CHECK_NOTHROW(reader.require_stored("/empty", Shape{0, 5}));
   CHECK(refusal([&] { reader.require_stored("/floats", Shape{5}); }) ==
         path + ": /floats = shape [4]: must be shape [5]");
+}
+
+/// A compressed dataset of `size` floats of which only the first chunk is stored.
+void write_sparse(const std::string& path, hsize_t size) {
+  silence_hdf5();
+  const hsize_t chunk = 16;
+  const Hdf5Id file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose);
+  const Hdf5Id space(H5Screate_simple(1, &size, nullptr), H5Sclose);
+  const Hdf5Id properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+  H5Pset_chunk(properties.get(), 1, &chunk);
+  H5Pset_deflate(properties.get(), 1);
+  const Hdf5Id dataset(H5Dcreate2(file.get(), "sparse", H5T_NATIVE_FLOAT, space.get(), H5P_DEFAULT,
+                                  properties.get(), H5P_DEFAULT),
+                       H5Dclose);
+  const hsize_t first = 0;
+  const hsize_t one = 1;
+  const float value = 1;
+  const Hdf5Id room(H5Screate_simple(1, &one, nullptr), H5Sclose);
+  H5Sselect_elements(space.get(), H5S_SELECT_SET, 1, &first);
+  H5Dwrite(dataset.get(), H5T_NATIVE_FLOAT, room.get(), space.get(), H5P_DEFAULT, &value);
+}
+
+TEST_CASE("a size without the data behind it is refused", "[hdf5]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("sparse.h5");
+  write_sparse(path, 16);
+  CHECK_NOTHROW(check_hdf5_in_child(path));
+  CHECK_NOTHROW(Hdf5Reader(path).require_stored("/sparse", Shape{16}));
+  const Index huge = Index{1} << 26U;
+  write_sparse(path, static_cast<hsize_t>(huge));
+  CHECK(refusal([&] { check_hdf5_in_child(path); }) == path + ": corrupt file (at /sparse)");
+  CHECK(refusal([&] { Hdf5Reader(path).require_stored("/sparse", Shape{huge}); }) ==
+        path + ": /sparse = shape [67108864]: must be of a size that the file holds");
 }
 
 TEST_CASE("names are found at any depth, and only if they are there", "[hdf5]") {

@@ -316,7 +316,7 @@ def breaks() -> dict[str, tuple[list[str], Callable[[Any], None]]]:
             ("ranks", [0, 0], r"ranks = \[0, 0\]"), ("ranks", [0, 9], "between 0 and 2"), ("ranks", [0.5], "integers"),
             ("ranks", "0", "integers"), ("block_lens", [1, 2], "block_lens"), ("block_lens", [-1, 2, 2], "block_lens"),
             ("anchor_len", 2**29, "anchor_len"), ("num_kept", 1, "rank_0/"), ("pool_kernel", 2, "odd"),
-            ("seed", -1, "seed = -1"), ("query_insert_at", 1, "query_insert_at"), ("embedded_query_len", 1, "rank_1")):
+            ("seed", -1, "seed = -1"), ("query_insert_at", 1, "query_insert_at"), ("embedded_query_len", 1, "rank_0/score_query")):
         table[f"{name}_{len(table)}"] = (list(words), attribute(name, value))
     table["rank_missing"] = (["group /rank_1 is missing"], without("rank_1"))
     table["rank_rows"] = (["/rank_1/block_rows = 3"], many("rank_1", 3, "block_rows"))
@@ -341,8 +341,9 @@ def breaks() -> dict[str, tuple[list[str], Callable[[Any], None]]]:
     table["decode_no_rank"] = (["/decode/rank_1/key is missing"], without("decode/rank_1"))
     table["decode_keys"] = (["/decode/rank_2/query_keys = 9"], many("decode/rank_2", 9, "query_keys"))
     table["huge_unstored"] = (["rank_0/query"], claimed("rank_0/query", (2**60, 4, 8), False))
-    table["huge_stored"] = (["rank_0/query"], claimed("rank_0/query", (2**60, 4, 8), True))
+    table["huge_stored"] = (["rank_0/query"], claimed("rank_0/query", (2**50, 4, 8), True))
     table["huge_cache"] = (["decode/rank_0/key"], claimed("decode/rank_0/key", (2**33, 2, 8), True))
+    table["huge_sparse"] = (["decode/rank_0/key"], claimed("decode/rank_0/key", (2**22, 2, 8), True))
     table["link_to_itself"] = (["group /rank_0 is missing|rank_0"], soft_link("rank_0", "/rank_0"))
     table["link_cycle"] = (["rank_0"], link_cycle)
     table["link_outside"] = (["/rank_0/query is missing"], external_link("rank_0/query"))

@@ -106,7 +106,7 @@ def right_cases(cases: Cases) -> None:
         words = ["--adversarial", adversary, "--head-dim", 16, "--dtype", "float16", *WHOLE]
         cases.judge(cases.write(*words), adversary)
     for words in (["--method", "star"], ["--method", "full"], ["--compressor", "random"], ["--compressor", "recent"],
-                  ["--compressor", "none"], ["--keep", 0], ["--keep", 1000], ["--pool", 1], ["--anchor", 0],
+                  ["--compressor", "none", "--keep", 0], ["--keep", 0], ["--keep", 1000], ["--pool", 1], ["--anchor", 0],
                   ["--ranks", 1], ["--doc-len", 0, "--anchor", 0], ["--doc-len", 2, "--anchor", 1],
                   ["--embedded-query", 1], ["--convention", "official", "--query-insert-at", 1],
                   ["--block-lens", "11,0,20"], ["--block-lens", "4,27,0"], ["--seed", 2**63 - 1]):
