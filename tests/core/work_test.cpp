@@ -135,7 +135,7 @@ TEST_CASE("work equals the counters of a prefill with retaining heads", "[work]"
       ApbConfig given = busy_config(block_lens, AnchorConvention::kPaper);
       given.compressor = Compressor::kRetainingHead;
       set_model_shape(given, model);
-      for (const Method method : kMethods) {
+      for (const Method method : kBlockMethods) {
         CAPTURE(to_string(method), block_lens, hidden_size);
         const ApbConfig config = method_config(method, given);
         const auto work = layer_work(config, sizeof(float),
