@@ -31,6 +31,9 @@ bool readable_as(hid_t type) {
   return found == H5T_INTEGER || (found == H5T_FLOAT && std::is_floating_point_v<T>);
 }
 
+/// How far a filter shrinks data at best: deflate reaches 1032 to 1.
+constexpr double kBestCompression = 1100;
+
 Index product(std::span<const Index> shape) {
   return std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>());
 }
@@ -47,10 +50,62 @@ Hdf5Id open_file(const std::string& path) {
   return file;
 }
 
+herr_t refuse_link(const char* /*file*/, const char* /*group*/, const char* /*other file*/,
+                   const char* /*object*/, unsigned* /*flags*/, hid_t /*access*/, void* /*data*/) {
+  return -1;
+}
+
+/// How links are followed (a dataset's access properties are also link properties): never into
+/// another file.
+Hdf5Id inside_this_file(hid_t property_class = H5P_LINK_ACCESS) {
+  Hdf5Id access(H5Pcreate(property_class), H5Pclose);
+  H5Pset_elink_cb(access.get(), refuse_link, nullptr);
+  return access;
+}
+
+/// "/rank_0/anchor_rows" -> "/rank_0" and "anchor_rows"; without a slash it is the root's.
+std::pair<std::string, std::string> object_and_attribute(const std::string& name) {
+  const std::size_t slash = name.rfind('/');
+  if (slash == std::string::npos || slash == 0) {
+    return {"/", name.substr(slash == 0 ? 1 : 0)};
+  }
+  return {name.substr(0, slash), name.substr(slash + 1)};
+}
+
 Hdf5Id open_attribute(hid_t file, const std::string& path, const std::string& name) {
-  Hdf5Id attribute(H5Aopen(file, name.c_str(), H5P_DEFAULT), H5Aclose);
+  const auto [object, attribute_name] = object_and_attribute(name);
+  const Hdf5Id access = inside_this_file();
+  Hdf5Id attribute(
+      H5Aopen_by_name(file, object.c_str(), attribute_name.c_str(), H5P_DEFAULT, access.get()),
+      H5Aclose);
   if (!attribute.valid()) throw BadInput(fmt::format("{}: attribute {} is missing", path, name));
   return attribute;
+}
+
+Hdf5Id open_dataset(hid_t file, const std::string& path, const std::string& name) {
+  const Hdf5Id access = inside_this_file(H5P_DATASET_ACCESS);
+  Hdf5Id dataset(H5Dopen2(file, name.c_str(), access.get()), H5Dclose);
+  if (!dataset.valid()) throw BadInput(fmt::format("{}: dataset {} is missing", path, name));
+  return dataset;
+}
+
+/// The most values that a dataset's bytes in the file can stand for.
+double most_stored_values(hid_t dataset) {
+  const Hdf5Id properties(H5Dget_create_plist(dataset), H5Pclose);
+  const Hdf5Id type(H5Dget_type(dataset), H5Tclose);
+  if (H5Pget_external_count(properties.get()) > 0) return 0;
+  const bool filtered = H5Pget_nfilters(properties.get()) > 0;
+  return static_cast<double>(H5Dget_storage_size(dataset)) * (filtered ? kBestCompression : 1.0) /
+         static_cast<double>(H5Tget_size(type.get()));
+}
+
+/// Text of an attribute of variable length.
+std::string variable_string(hid_t attribute, hid_t type, const std::string& failure) {
+  char* text = nullptr;
+  if (H5Aread(attribute, type, &text) < 0) throw BadInput(failure);
+  std::string value = text == nullptr ? "" : text;
+  H5free_memory(text);
+  return value;
 }
 
 template <class T>
@@ -90,10 +145,17 @@ Hdf5Reader::Hdf5Reader(const std::string& path) : path_(path), file_(open_file(p
 
 bool Hdf5Reader::has(const std::string& name) const {
   // H5Lexists needs every parent to exist.
+  const Hdf5Id access = inside_this_file();
   for (std::size_t slash = name.find('/', 1);; slash = name.find('/', slash + 1)) {
-    if (H5Lexists(file_.get(), name.substr(0, slash).c_str(), H5P_DEFAULT) <= 0) return false;
+    if (H5Lexists(file_.get(), name.substr(0, slash).c_str(), access.get()) <= 0) return false;
     if (slash == std::string::npos) return true;
   }
+}
+
+bool Hdf5Reader::has_attribute(const std::string& name) const {
+  const auto [object, attribute] = object_and_attribute(name);
+  const Hdf5Id access = inside_this_file();
+  return H5Aexists_by_name(file_.get(), object.c_str(), attribute.c_str(), access.get()) > 0;
 }
 
 std::int64_t Hdf5Reader::int_attribute(const std::string& name) const {
@@ -108,22 +170,38 @@ std::string Hdf5Reader::string_attribute(const std::string& name) const {
   const Hdf5Id attribute = open_attribute(file_.get(), path_, name);
   const Hdf5Id type(H5Aget_type(attribute.get()), H5Tclose);
   const Hdf5Id space(H5Aget_space(attribute.get()), H5Sclose);
-  const bool fixed = H5Tget_class(type.get()) == H5T_STRING && H5Tis_variable_str(type.get()) == 0;
-  if (!fixed || H5Sget_simple_extent_npoints(space.get()) != 1) {
-    throw BadInput(
-        fmt::format("{}: attribute {}: must be one string of fixed length", path_, name));
+  if (H5Tget_class(type.get()) != H5T_STRING || H5Sget_simple_extent_npoints(space.get()) != 1) {
+    throw BadInput(fmt::format("{}: attribute {}: must be one string", path_, name));
+  }
+  const std::string failure = fmt::format("{}: attribute {}: cannot be read", path_, name);
+  if (H5Tis_variable_str(type.get()) > 0) {
+    return variable_string(attribute.get(), type.get(), failure);
   }
   std::string value(H5Tget_size(type.get()), '\0');
-  if (H5Aread(attribute.get(), type.get(), value.data()) < 0) {
-    throw BadInput(fmt::format("{}: attribute {}: cannot be read", path_, name));
-  }
+  if (H5Aread(attribute.get(), type.get(), value.data()) < 0) throw BadInput(failure);
   return value.substr(0, value.find('\0'));
 }
 
+std::vector<std::int64_t> Hdf5Reader::int_list_attribute(const std::string& name) const {
+  const Hdf5Id attribute = open_attribute(file_.get(), path_, name);
+  const Hdf5Id space(H5Aget_space(attribute.get()), H5Sclose);
+  const Hdf5Id type(H5Aget_type(attribute.get()), H5Tclose);
+  const auto refuse = [&] {
+    throw BadInput(fmt::format("{}: attribute {}: must be a list of integers", path_, name));
+  };
+  const hssize_t count = H5Sget_simple_extent_npoints(space.get());
+  const bool list = H5Sget_simple_extent_ndims(space.get()) <= 1 && count >= 0;
+  if (!list || H5Tget_class(type.get()) != H5T_INTEGER ||
+      static_cast<hsize_t>(count) > H5Aget_storage_size(attribute.get())) {
+    refuse();
+  }
+  std::vector<std::int64_t> values(static_cast<std::size_t>(count));
+  if (H5Aread(attribute.get(), H5T_NATIVE_INT64, values.data()) < 0) refuse();
+  return values;
+}
+
 std::vector<Index> Hdf5Reader::shape(const std::string& dataset) const {
-  const Hdf5Id id(H5Dopen2(file_.get(), dataset.c_str(), H5P_DEFAULT), H5Dclose);
-  if (!id.valid()) throw BadInput(fmt::format("{}: dataset {} is missing", path_, dataset));
-  return dataset_shape(id.get());
+  return dataset_shape(open_dataset(file_.get(), path_, dataset).get());
 }
 
 void Hdf5Reader::require_shape(const std::string& dataset,
@@ -134,6 +212,17 @@ void Hdf5Reader::require_shape(const std::string& dataset,
   }
 }
 
+void Hdf5Reader::require_stored(const std::string& dataset,
+                                std::span<const Index> expected_shape) const {
+  require_shape(dataset, expected_shape);
+  double values = 1;
+  for (const Index extent : expected_shape) values *= static_cast<double>(extent);
+  const Hdf5Id id = open_dataset(file_.get(), path_, dataset);
+  if (values > most_stored_values(id.get())) {
+    throw BadInput(path_, dataset, describe(expected_shape), "of a size that the file holds");
+  }
+}
+
 template <class T>
 void Hdf5Reader::read(const std::string& dataset, std::span<const Index> expected_shape,
                       std::span<T> values) const {
@@ -141,7 +230,7 @@ void Hdf5Reader::read(const std::string& dataset, std::span<const Index> expecte
   if (product(expected_shape) != std::ssize(values)) {
     throw std::invalid_argument("Hdf5Reader: room differs from shape");
   }
-  const Hdf5Id id(H5Dopen2(file_.get(), dataset.c_str(), H5P_DEFAULT), H5Dclose);
+  const Hdf5Id id = open_dataset(file_.get(), path_, dataset);
   const Hdf5Id type(H5Dget_type(id.get()), H5Tclose);
   if (!readable_as<T>(type.get())) {
     throw BadInput(fmt::format("{}: dataset {}: must hold {}", path_, dataset,
@@ -190,9 +279,8 @@ void Hdf5Writer::create_group(const std::string& name) {
 namespace {
 
 void write_attribute(hid_t file, const std::string& path, const std::string& group,
-                     const std::string& name, hid_t type, const void* value) {
-  const Hdf5Id space(H5Screate(H5S_SCALAR), H5Sclose);
-  const Hdf5Id attribute(H5Acreate_by_name(file, group.c_str(), name.c_str(), type, space.get(),
+                     const std::string& name, hid_t space, hid_t type, const void* value) {
+  const Hdf5Id attribute(H5Acreate_by_name(file, group.c_str(), name.c_str(), type, space,
                                            H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
                          H5Aclose);
   if (!attribute.valid() || H5Awrite(attribute.get(), type, value) < 0) {
@@ -200,15 +288,21 @@ void write_attribute(hid_t file, const std::string& path, const std::string& gro
   }
 }
 
+void write_scalar(hid_t file, const std::string& path, const std::string& group,
+                  const std::string& name, hid_t type, const void* value) {
+  const Hdf5Id space(H5Screate(H5S_SCALAR), H5Sclose);
+  write_attribute(file, path, group, name, space.get(), type, value);
+}
+
 }  // namespace
 
 void Hdf5Writer::set_attribute(const std::string& group, const std::string& name,
                                std::int64_t value) {
-  write_attribute(file_.front().get(), path_, group, name, H5T_NATIVE_INT64, &value);
+  write_scalar(file_.front().get(), path_, group, name, H5T_NATIVE_INT64, &value);
 }
 
 void Hdf5Writer::set_attribute(const std::string& group, const std::string& name, double value) {
-  write_attribute(file_.front().get(), path_, group, name, H5T_NATIVE_DOUBLE, &value);
+  write_scalar(file_.front().get(), path_, group, name, H5T_NATIVE_DOUBLE, &value);
 }
 
 void Hdf5Writer::set_attribute(const std::string& group, const std::string& name,
@@ -217,7 +311,15 @@ void Hdf5Writer::set_attribute(const std::string& group, const std::string& name
   H5Tset_size(type.get(), value.size() + 1);
   H5Tset_cset(type.get(), H5T_CSET_UTF8);
   const std::string terminated(value);
-  write_attribute(file_.front().get(), path_, group, name, type.get(), terminated.c_str());
+  write_scalar(file_.front().get(), path_, group, name, type.get(), terminated.c_str());
+}
+
+void Hdf5Writer::set_attribute(const std::string& group, const std::string& name,
+                               std::span<const std::int64_t> values) {
+  const auto count = static_cast<hsize_t>(values.size());
+  const Hdf5Id space(H5Screate_simple(1, &count, nullptr), H5Sclose);
+  write_attribute(file_.front().get(), path_, group, name, space.get(), H5T_NATIVE_INT64,
+                  values.data());
 }
 
 template <class T>

@@ -36,7 +36,8 @@ class Hdf5Id {
 /// which crashes after a full disk.
 void silence_hdf5();
 
-/// An HDF5 file that is only read. Every error is a BadInput that names file and key.
+/// An HDF5 file that is only read. Every error is a BadInput that names file and key. What a link
+/// or a dataset keeps in another file counts as missing: it would escape check_hdf5_in_child.
 class Hdf5Reader {
  public:
   explicit Hdf5Reader(const std::string& path);
@@ -44,14 +45,21 @@ class Hdf5Reader {
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] bool has(const std::string& name) const;
 
-  /// Attributes of the root group.
+  /// Attributes, of the root group or of the object that the name states: "/rank_0/anchor_rows".
+  [[nodiscard]] bool has_attribute(const std::string& name) const;
   [[nodiscard]] std::int64_t int_attribute(const std::string& name) const;
   [[nodiscard]] double double_attribute(const std::string& name) const;
+  /// Fixed or variable length, as C and Python write them.
   [[nodiscard]] std::string string_attribute(const std::string& name) const;
+  /// A list of integers, or one integer as a list of one.
+  [[nodiscard]] std::vector<std::int64_t> int_list_attribute(const std::string& name) const;
 
   [[nodiscard]] std::vector<Index> shape(const std::string& dataset) const;
   /// \throws BadInput if the dataset is missing or looks otherwise
   void require_shape(const std::string& dataset, std::span<const Index> expected_shape) const;
+  /// As require_shape; also refuses a size that the file cannot hold the values of, so that room
+  /// may be made for them.
+  void require_stored(const std::string& dataset, std::span<const Index> expected_shape) const;
 
   /// A whole dataset, converted to T (float, double, std::int64_t or std::uint8_t).
   /// \param expected_shape what the dataset must look like
@@ -84,6 +92,9 @@ class Hdf5Writer {
   void set_attribute(const std::string& group, const std::string& name, std::int64_t value);
   void set_attribute(const std::string& group, const std::string& name, double value);
   void set_attribute(const std::string& group, const std::string& name, std::string_view value);
+  /// A list, at most 8,000 long.
+  void set_attribute(const std::string& group, const std::string& name,
+                     std::span<const std::int64_t> values);
 
   /// Writes a dataset of T (float, double, std::int64_t or std::uint8_t); its group must exist.
   template <class T>

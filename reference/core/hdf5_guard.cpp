@@ -19,8 +19,10 @@
 namespace apb {
 namespace {
 
-/// Time and memory that reading through a file's structure may take.
+/// Time and memory that reading through a file's structure may take. Chunked data is read whole:
+/// large files get more time, at a rate that inflating reaches easily.
 constexpr rlim_t kChildSeconds = 20;
+constexpr std::uintmax_t kBytesPerSecond = 20 << 20U;
 constexpr rlim_t kChildBytes = rlim_t{8} << 30U;
 
 /// The type that values of a class are read as; negative for classes that nobody here reads.
@@ -42,6 +44,13 @@ std::vector<std::byte> room_for(hid_t type, hssize_t count) {
   return std::vector<std::byte>(H5Tget_size(type) * static_cast<std::size_t>(count));
 }
 
+/// Reads strings of variable length, which lie elsewhere in the file.
+herr_t inspect_variable_strings(hid_t attribute, hid_t type, hid_t space) {
+  std::vector<char*> texts(static_cast<std::size_t>(H5Sget_simple_extent_npoints(space)));
+  if (H5Aread(attribute, type, texts.data()) < 0) return -1;
+  return H5Dvlen_reclaim(type, space, H5P_DEFAULT, texts.data());
+}
+
 /// Reads an attribute, as its readers will.
 herr_t inspect_attribute(hid_t object, const char* name, const H5A_info_t* /*unused*/,
                          void* /*unused*/) {
@@ -50,8 +59,11 @@ herr_t inspect_attribute(hid_t object, const char* name, const H5A_info_t* /*unu
   const Hdf5Id type(H5Aget_type(attribute.get()), H5Tclose);
   const Hdf5Id space(H5Aget_space(attribute.get()), H5Sclose);
   if (!type.valid() || !space.valid()) return -1;
+  if (H5Tis_variable_str(type.get()) > 0) {
+    return inspect_variable_strings(attribute.get(), type.get(), space.get());
+  }
   const hid_t read_as = memory_type(type.get());
-  if (read_as < 0 || H5Tis_variable_str(type.get()) > 0) return 0;
+  if (read_as < 0) return 0;
   auto room = room_for(read_as, H5Sget_simple_extent_npoints(space.get()));
   return H5Aread(attribute.get(), read_as, room.data()) < 0 ? -1 : 0;
 }
@@ -59,10 +71,15 @@ herr_t inspect_attribute(hid_t object, const char* name, const H5A_info_t* /*unu
 /// Reads the first value of a contiguous dataset (the others are plain bytes after it), or all of a
 /// dataset that is stored in another way.
 herr_t inspect_dataset(hid_t dataset) {
+  const Hdf5Id properties(H5Dget_create_plist(dataset), H5Pclose);
+  // What lies in another file is refused unseen: that could be a pipe that never ends.
+  if (!properties.valid() || H5Pget_external_count(properties.get()) != 0 ||
+      H5Pget_layout(properties.get()) == H5D_VIRTUAL) {
+    return -1;
+  }
   const Hdf5Id type(H5Dget_type(dataset), H5Tclose);
   const Hdf5Id space(H5Dget_space(dataset), H5Sclose);
-  const Hdf5Id properties(H5Dget_create_plist(dataset), H5Pclose);
-  if (!type.valid() || !space.valid() || !properties.valid()) return -1;
+  if (!type.valid() || !space.valid()) return -1;
   const hid_t read_as = memory_type(type.get());
   hssize_t count = H5Sget_simple_extent_npoints(space.get());
   if (read_as < 0 || count <= 0) return 0;
@@ -115,8 +132,10 @@ std::string last_line_of(int pipe) {
   return last;
 }
 
-void limit_child() {
-  const rlimit seconds{kChildSeconds, kChildSeconds};
+/// \param file_bytes size of the file
+void limit_child(std::uintmax_t file_bytes) {
+  const rlim_t allowed = kChildSeconds + file_bytes / kBytesPerSecond;
+  const rlimit seconds{allowed, allowed};
   setrlimit(RLIMIT_CPU, &seconds);
   // A crash here is an answer, not something to report: no handlers, no core, no words.
   for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) std::signal(signal, SIG_DFL);
@@ -139,7 +158,7 @@ void check_hdf5_in_child(const std::string& path) {
   const pid_t child = fork();
   if (child < 0) throw CannotRun(path + ": cannot start a process to read it");
   if (child == 0) {
-    limit_child();
+    limit_child(std::filesystem::file_size(path));
     _exit(walk_file(path, report[1]));
   }
   close(report[1]);
