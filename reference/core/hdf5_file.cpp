@@ -196,7 +196,7 @@ std::vector<std::int64_t> Hdf5Reader::int_list_attribute(const std::string& name
     refuse();
   }
   std::vector<std::int64_t> values(static_cast<std::size_t>(count));
-  if (H5Aread(attribute.get(), H5T_NATIVE_INT64, values.data()) < 0) refuse();
+  if (count > 0 && H5Aread(attribute.get(), H5T_NATIVE_INT64, values.data()) < 0) refuse();
   return values;
 }
 
@@ -317,9 +317,10 @@ void Hdf5Writer::set_attribute(const std::string& group, const std::string& name
 void Hdf5Writer::set_attribute(const std::string& group, const std::string& name,
                                std::span<const std::int64_t> values) {
   const auto count = static_cast<hsize_t>(values.size());
+  constexpr std::int64_t kNothing = 0;  // HDF5 wants an address even for no values
   const Hdf5Id space(H5Screate_simple(1, &count, nullptr), H5Sclose);
   write_attribute(file_.front().get(), path_, group, name, space.get(), H5T_NATIVE_INT64,
-                  values.data());
+                  values.empty() ? &kNothing : values.data());
 }
 
 template <class T>

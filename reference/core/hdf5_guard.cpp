@@ -59,6 +59,7 @@ herr_t inspect_attribute(hid_t object, const char* name, const H5A_info_t* /*unu
   const Hdf5Id type(H5Aget_type(attribute.get()), H5Tclose);
   const Hdf5Id space(H5Aget_space(attribute.get()), H5Sclose);
   if (!type.valid() || !space.valid()) return -1;
+  if (H5Sget_simple_extent_npoints(space.get()) == 0) return 0;
   if (H5Tis_variable_str(type.get()) > 0) {
     return inspect_variable_strings(attribute.get(), type.get(), space.get());
   }

@@ -42,6 +42,8 @@ void write_sample(const std::string& path) {
   writer.set_attribute("/", "scale", 0.125);
   writer.create_group("/group");
   writer.set_attribute("/group", "rows", std::int64_t{3});
+  writer.set_attribute("/group", "list", std::span<const std::int64_t>(kIntegers));
+  writer.set_attribute("/", "empty_list", std::span<const std::int64_t>());
   write(writer, "/group/doubles", {2, 3, 1}, kDoubles);
   write(writer, "/floats", {4}, kFloats);
   write(writer, "/integers", {2, 2}, kIntegers);
@@ -65,6 +67,8 @@ void read_sample(const std::string& path) {
   (void)reader.string_attribute("schema");
   (void)reader.int_attribute("version");
   (void)reader.double_attribute("scale");
+  (void)reader.int_attribute("/group/rows");
+  (void)reader.int_list_attribute("/group/list");
   (void)read<double>(reader, "/group/doubles", {2, 3, 1});
   (void)read<float>(reader, "/floats", {4});
   (void)read<std::int64_t>(reader, "/integers", {2, 2});
@@ -121,6 +125,44 @@ TEST_CASE("values are converted to the type asked for", "[hdf5]") {
   CHECK(read<double>(reader, "/bytes", {1, 4}) == std::vector<double>{0, 127, 128, 255});
 }
 
+TEST_CASE("attributes of groups, and lists", "[hdf5]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("sample.h5");
+  write_sample(path);
+  const Hdf5Reader reader(path);
+  CHECK(reader.int_attribute("/group/rows") == 3);
+  CHECK(reader.int_attribute("group/rows") == 3);
+  CHECK(reader.int_attribute("/version") == -7);
+  CHECK(reader.int_list_attribute("/group/list") == kIntegers);
+  CHECK(reader.int_list_attribute("empty_list").empty());
+  CHECK(reader.int_list_attribute("/group/rows") == std::vector<std::int64_t>{3});
+  CHECK(reader.has_attribute("/group/rows"));
+  CHECK(reader.has_attribute("schema"));
+  CHECK_FALSE(reader.has_attribute("/group/schema"));
+  CHECK_FALSE(reader.has_attribute("/none/rows"));
+  CHECK(refusal([&] { (void)reader.int_attribute("/group/none"); }) ==
+        path + ": attribute /group/none is missing");
+  CHECK(refusal([&] { (void)reader.int_attribute("/none/rows"); }) ==
+        path + ": attribute /none/rows is missing");
+  CHECK(refusal([&] { (void)reader.int_attribute("/group/list"); }) ==
+        path + ": attribute /group/list: must be one integer");
+  for (const char* name : {"schema", "scale"}) {
+    CHECK(refusal([&] { (void)reader.int_list_attribute(name); }) ==
+          fmt::format("{}: attribute {}: must be a list of integers", path, name));
+  }
+}
+
+TEST_CASE("a dataset is stored if its size is the file's", "[hdf5]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("sample.h5");
+  write_sample(path);
+  const Hdf5Reader reader(path);
+  CHECK_NOTHROW(reader.require_stored("/group/doubles", Shape{2, 3, 1}));
+  CHECK_NOTHROW(reader.require_stored("/empty", Shape{0, 5}));
+  CHECK(refusal([&] { reader.require_stored("/floats", Shape{5}); }) ==
+        path + ": /floats = shape [4]: must be shape [5]");
+}
+
 TEST_CASE("names are found at any depth, and only if they are there", "[hdf5]") {
   const TemporaryFolder folder;
   const std::string path = folder.file("sample.h5");
@@ -148,7 +190,7 @@ TEST_CASE("what is missing or of another shape is refused by name", "[hdf5]") {
   CHECK(refusal([&] { (void)reader.double_attribute("schema"); }) ==
         path + ": attribute schema: must be one number");
   CHECK(refusal([&] { (void)reader.string_attribute("version"); }) ==
-        path + ": attribute version: must be one string of fixed length");
+        path + ": attribute version: must be one string");
   CHECK(refusal([&] { (void)reader.int_attribute("scale"); }) ==
         path + ": attribute scale: must be one integer");
   CHECK(reader.double_attribute("version") == -7);

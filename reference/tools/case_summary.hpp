@@ -1,0 +1,13 @@
+#pragma once
+/// \file
+/// What a case file holds, on one screen.
+
+#include <string>
+
+#include "reference/core/case_file.hpp"
+
+namespace apb {
+
+[[nodiscard]] std::string summary(const std::string& path, const CaseFile& problem);
+
+}  // namespace apb

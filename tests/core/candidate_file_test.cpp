@@ -1,0 +1,153 @@
+// Candidate files: any subset is read back; shapes and rows are checked against the case.
+
+#include <functional>
+
+#include "reference/core/error.hpp"
+#include "tests/catch.hpp"
+#include "tests/compare.hpp"
+#include "tests/core/sample_case.hpp"
+#include "tests/random_tensors.hpp"
+#include "tests/temporary_folder.hpp"
+
+namespace apb {
+namespace {
+
+CaseFile two_ranks() {
+  ApbConfig config;
+  config.doc_len = 10;
+  config.num_ranks = 2;
+  config.query_len = 3;
+  config.embedded_query_len = 1;
+  config.anchor_len = 2;
+  config.compressor = Compressor::kRandom;
+  config.num_kept = 2;
+  CaseFile problem = sample_case(config, ValueType::kFloat32);
+  add_optional_parts(problem);
+  return problem;
+}
+
+/// What the case itself says.
+CandidateFile right_candidate(const CaseFile& problem) {
+  CandidateFile candidate;
+  for (const CaseRank& rank : problem.ranks) {
+    candidate.ranks.push_back({.rank = rank.rank,
+                               .row_index = {},
+                               .out = rank.out,
+                               .lse = rank.lse,
+                               .importance = rank.importance,
+                               .kept_positions = rank.kept_positions});
+  }
+  candidate.decode = problem.decode;
+  return candidate;
+}
+
+CandidateFile read_back(const CandidateFile& candidate, const CaseFile& problem) {
+  const TemporaryFolder folder;
+  write_candidate(folder.file("candidate.h5"), candidate);
+  return read_candidate(folder.file("candidate.h5"), problem);
+}
+
+std::string refusal_after(const std::function<void(CandidateFile&)>& change) {
+  const CaseFile problem = two_ranks();
+  CandidateFile candidate = right_candidate(problem);
+  change(candidate);
+  const TemporaryFolder folder;
+  const std::string path = folder.file("candidate.h5");
+  write_candidate(path, candidate);
+  try {
+    (void)read_candidate(path, problem);
+  } catch (const BadInput& error) {
+    return std::string(error.what()).substr(path.size() + 2);
+  }
+  return "accepted";
+}
+
+TEST_CASE("a whole candidate is read back", "[candidate_file]") {
+  const CaseFile problem = two_ranks();
+  CandidateFile candidate = right_candidate(problem);
+  candidate.compute_type = ValueType::kBfloat16;
+  candidate.out_type = ValueType::kFloat16;
+  const CandidateFile found = read_back(candidate, problem);
+  CHECK(found.compute_type == ValueType::kBfloat16);
+  CHECK(found.out_type == ValueType::kFloat16);
+  REQUIRE(found.ranks.size() == 2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    CHECK(found.ranks[i].rank == static_cast<int>(i));
+    CHECK_FALSE(found.ranks[i].row_index);
+    CHECK(bit_equal(*found.ranks[i].out, *problem.ranks[i].out));
+    CHECK(bit_equal(*found.ranks[i].lse, *problem.ranks[i].lse));
+    CHECK(bit_equal(*found.ranks[i].importance, problem.ranks[i].importance));
+    CHECK(*found.ranks[i].kept_positions == problem.ranks[i].kept_positions);
+    CHECK(bit_equal(found.decode->ranks[i].out, problem.decode->ranks[i].out));
+    CHECK(bit_equal(found.decode->ranks[i].lse, problem.decode->ranks[i].lse));
+  }
+  CHECK(bit_equal(found.decode->out, problem.decode->out));
+  CHECK(bit_equal(found.decode->lse, problem.decode->lse));
+}
+
+TEST_CASE("any subset is read back, and nothing else", "[candidate_file]") {
+  const CaseFile problem = two_ranks();
+  CandidateFile candidate = right_candidate(problem);
+  candidate.ranks.erase(candidate.ranks.begin());
+  candidate.ranks[0].out.reset();
+  candidate.ranks[0].importance.reset();
+  candidate.decode->out = {};
+  candidate.decode->ranks[0].lse = {};
+  const CandidateFile found = read_back(candidate, problem);
+  REQUIRE(found.ranks.size() == 1);
+  CHECK(found.ranks[0].rank == 1);
+  CHECK_FALSE(found.ranks[0].out);
+  CHECK(found.ranks[0].lse);
+  CHECK_FALSE(found.ranks[0].importance);
+  CHECK(found.decode->out.rows() == 0);
+  CHECK(found.decode->lse.rows() == 3);
+  CHECK(found.decode->ranks[0].lse.rows() == 0);
+  CHECK(found.decode->ranks[0].out.rows() == 3);
+  CHECK(read_back({}, problem).ranks.empty());
+}
+
+TEST_CASE("some rows only", "[candidate_file]") {
+  const CaseFile problem = two_ranks();
+  CandidateFile candidate = right_candidate(problem);
+  candidate.ranks[1].row_index = {6, 0, 7};
+  candidate.ranks[1].out->resize_rows(3);
+  candidate.ranks[1].lse = candidate.ranks[1].lse->topRows(3).eval();
+  const CandidateFile found = read_back(candidate, problem);
+  CHECK(*found.ranks[1].row_index == std::vector<Index>{6, 0, 7});
+  CHECK(found.ranks[1].out->rows() == 3);
+  CHECK(bit_equal(*found.ranks[1].lse, *candidate.ranks[1].lse));
+}
+
+TEST_CASE("shapes and rows are checked against the case", "[candidate_file]") {
+  CHECK(refusal_after([](CandidateFile&) {}) == "accepted");
+  CHECK(refusal_after([](CandidateFile& c) { c.ranks[1].out->resize_rows(7); }) ==
+        "/rank_1/out = shape [7, 4, 3]: must be shape [8, 4, 3]");
+  CHECK(refusal_after([](CandidateFile& c) { c.ranks[0].lse->resize(5, 3); }) ==
+        "/rank_0/lse = shape [5, 3]: must be shape [5, 4]");
+  CHECK(refusal_after([](CandidateFile& c) { c.ranks[0].importance->resize(4, 2); }) ==
+        "/rank_0/importance = shape [4, 2]: must be shape [5, 2]");
+  CHECK(refusal_after([](CandidateFile& c) {
+          for (auto& list : *c.ranks[0].kept_positions) list.pop_back();
+        }) == "/rank_0/kept_positions = shape [2, 1]: must be shape [2, 2]");
+  CHECK(refusal_after([](CandidateFile& c) {
+          c.ranks[1].row_index = {0, 8};
+        }) == "/rank_1/row_index[1] = 8: must be a row from 0 to 7, each at most once");
+  CHECK(refusal_after([](CandidateFile& c) {
+          c.ranks[1].row_index = {0, 0};
+        }) == "/rank_1/row_index[1] = 0: must be a row from 0 to 7, each at most once");
+  CHECK(refusal_after([](CandidateFile& c) { c.ranks[1].row_index = {-1}; }) ==
+        "/rank_1/row_index[0] = -1: must be a row from 0 to 7, each at most once");
+  CHECK(refusal_after([](CandidateFile& c) { c.decode->out.resize_rows(2); }) ==
+        "/decode/out = shape [2, 4, 3]: must be shape [3, 4, 3]");
+}
+
+TEST_CASE("a case is no candidate", "[candidate_file]") {
+  const TemporaryFolder folder;
+  const CaseFile problem = two_ranks();
+  write_case(folder.file("case.h5"), problem);
+  CHECK_THROWS_WITH(read_candidate(folder.file("case.h5"), problem),
+                    folder.file("case.h5") + ": attribute compute_dtype is missing");
+}
+
+}  // namespace
+}  // namespace apb
