@@ -27,6 +27,8 @@ import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 
 EXAMPLE = ROOT / "examples" / "verify_with_torch.py"
+# Of apb case --adversarial; the first is none.
+KINDS = ["", "huge-logits", "tiny-logits", "ties", "signed-zeros", "nan-outside", "off-tile", "empty-segments"]
 BLOCKS, ANCHOR, KEPT, HEADS, KV_HEADS, DIM = [40, 33, 21], 9, 7, 6, 2, 16
 
 
@@ -156,6 +158,28 @@ def check_sampled_rows(bench: Bench) -> None:
     bench.checks.that("rows 9 (1 of 4 judged" in result.out.decode(), "it is named", result.out.decode())
 
 
+def check_whole_cases(bench: Bench, tool: Path) -> None:
+    """Cases of `apb case`, adversarial ones too, with what the file itself says is right as the candidate."""
+    for kind in KINDS:
+        case, candidate = bench.folder / "whole.h5", bench.folder / "whole-candidate.h5"
+        words = ["--adversarial", kind] if kind else ["--dtype", "bfloat16", "--compressor", "query_aware"]
+        result = run([tool, case, "--with-expected", "--decode", *words])
+        if not bench.checks.right(result, f"apb case {kind}"):
+            continue
+        with h5py.File(case) as source, h5py.File(candidate, "w") as target:
+            stored = source.attrs["value_dtype"]  # importance is rounded to it
+            target.attrs.update(schema="apb-candidate", version=1, compute_dtype=stored, out_dtype="float32")
+            groups = [f"rank_{rank}" for rank in source.attrs["ranks"]]
+            for group in [*groups, "decode", *(f"decode/{one}" for one in groups)]:
+                for name in ("out", "lse", "importance", "kept_positions"):
+                    if f"{group}/{name}" in source:
+                        target[f"{group}/{name}"] = source[f"{group}/{name}"][:]
+        result = bench.verify(case, candidate, "--require", "out,lse,importance,kept_positions,decode")
+        bench.checks.right(result, f"what a case of kind '{kind}' says of itself")
+        if result.status:
+            print(result.out.decode()[-3000:])
+
+
 def check_bad_input(bench: Bench) -> None:
     checks, case, right = bench.checks, bench.case, bench.right
     (bench.folder / "text").write_text("not HDF5")
@@ -243,6 +267,7 @@ def main() -> None:
         check_pass(bench)
         check_diagnosis(bench)
         check_sampled_rows(bench)
+        check_whole_cases(bench, program(bin_dir, "apb-case"))
         check_bad_input(bench)
         check_plugins(bench, Path(example).resolve(), Path(wrong).resolve())
     checks.finish()
