@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from tool_testing import ROOT, Checks, arguments, program, python_with, run, skip, temporary_folder
 
@@ -77,8 +77,9 @@ class Bench:
         write_case(self.case)
         checks.right(run([python, EXAMPLE, self.case, self.right]), "the Python example")
 
-    def verify(self, *words: Any, **options: Any) -> Any:
-        return run([self.tool, *words], cwd=self.folder, **options)
+    def verify(self, *words: Any, env: Optional[dict[str, Optional[str]]] = None, **options: Any) -> Any:
+        quiet = {"OMP_WAIT_POLICY": "passive", **(env or {})}  # leaves the cores to the plug-in's process
+        return run([self.tool, *words], cwd=self.folder, env=quiet, **options)
 
     def changed(self, name: str, change: Callable[[Any], None]) -> Path:
         path = self.folder / name
@@ -245,7 +246,7 @@ def check_plugins(bench: Bench, example: Path, wrong: Path) -> None:
     checks.equal(result.status, 1, "a plug-in that hangs", result)
     text = result.out.decode()
     checks.equal(text.count("the plug-in hangs: killed after 3 s"), 2, "only its large shapes hang", text)
-    checks.that("FAIL: of 30 shapes 22 right, 0 wrong, 2 failed, 6 unsupported" in text, "others go on", text)
+    checks.that("FAIL: of 30 shapes 23 right, 0 wrong, 2 failed, 5 unsupported" in text, "others go on", text)
 
     result = bench.verify("--plugin", wrong, env={"APB_WRONG": "unsupported"})
     checks.refused(result, "a plug-in that supports nothing", "supports none of")
