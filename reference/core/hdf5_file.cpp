@@ -99,6 +99,13 @@ double most_stored_values(hid_t dataset) {
          static_cast<double>(H5Tget_size(type.get()));
 }
 
+/// How objects are created: without the time of day, so that the same contents are the same bytes.
+Hdf5Id without_time(hid_t property_class) {
+  Hdf5Id properties(H5Pcreate(property_class), H5Pclose);
+  H5Pset_obj_track_times(properties.get(), false);
+  return properties;
+}
+
 /// Text of an attribute of variable length.
 std::string variable_string(hid_t attribute, hid_t type, const std::string& failure) {
   char* text = nullptr;
@@ -270,8 +277,9 @@ Hdf5Writer::~Hdf5Writer() {
 }
 
 void Hdf5Writer::create_group(const std::string& name) {
+  const Hdf5Id properties = without_time(H5P_GROUP_CREATE);
   const Hdf5Id group(
-      H5Gcreate2(file_.front().get(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+      H5Gcreate2(file_.front().get(), name.c_str(), H5P_DEFAULT, properties.get(), H5P_DEFAULT),
       H5Gclose);
   if (!group.valid()) throw CannotRun(fmt::format("{}: cannot write group {}", path_, name));
 }
@@ -332,8 +340,9 @@ void Hdf5Writer::write(const std::string& dataset, std::span<const Index> shape,
   const std::vector<hsize_t> dims(shape.begin(), shape.end());
   const Hdf5Id space(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr),
                      H5Sclose);
+  const Hdf5Id properties = without_time(H5P_DATASET_CREATE);
   const Hdf5Id id(H5Dcreate2(file_.front().get(), dataset.c_str(), native_type<T>(), space.get(),
-                             H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+                             H5P_DEFAULT, properties.get(), H5P_DEFAULT),
                   H5Dclose);
   if (!id.valid() ||
       H5Dwrite(id.get(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {

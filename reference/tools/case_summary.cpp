@@ -43,8 +43,8 @@ std::string summary(const std::string& path, const CaseFile& problem) {
   std::string text =
       fmt::format("{}: {}, {} on {}, {}\n", path, problem.method, counted(config.doc_len, "token"),
                   counted(config.num_ranks, "rank"), to_string(problem.value_type));
-  text += fmt::format("{} query and {} of {}, softmax scale {:.6g}\n",
-                      counted(config.num_q_heads, "head"), counted(config.num_kv_heads, "KV head"),
+  text += fmt::format("{} and {} of {}, softmax scale {:.6g}\n",
+                      counted(config.num_q_heads, "query head"), counted(config.num_kv_heads, "KV head"),
                       config.head_dim, config.softmax_scale);
   text += fmt::format("anchor {} ({}), {} of {} embedded, compressor {}, pool {}, keep {}\n\n",
                       config.anchor_len, to_string(config.anchor_convention),

@@ -1,0 +1,324 @@
+#!/usr/bin/env python3
+"""apb-case: what it writes is what the design says and true, what is broken is refused, nothing is half-written.
+
+  case_test.py BIN_DIR [MUTATIONS]     MUTATIONS: broken copies by random bytes (default 200)
+
+Files are judged by case_files.py (h5py and numpy), which needs $APB_PYTHON; without it only the rest runs.
+"""
+from __future__ import annotations
+
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Optional
+
+from tool_testing import Checks, environment, folder_listing, program, python_with, run, temporary_folder
+
+CASE_FILES = Path(__file__).resolve().parent / "case_files.py"
+SMALL = ["--doc-len", 31, "--ranks", 3, "--anchor", 4, "--query-len", 3, "--keep", 3, "--q-heads", 4, "--kv-heads", 2,
+         "--head-dim", 8]
+WHOLE = ["--with-expected", "--decode"]
+PRECISIONS = ("float64", "float32", "bfloat16", "float16")
+ADVERSARIES = ("huge-logits", "tiny-logits", "ties", "signed-zeros", "nan-outside", "off-tile", "empty-segments")
+PRESETS = {"llama3-8b-32k": 512, "llama3-8b-64k": 1024, "llama3-8b-128k": 2048, "llama3-8b-256k": 4096,
+           "llama3-8b-512k": 8192, "qwen2.5-14b-128k": 2048, "yi-34b-128k": 2048}  # entries kept a rank
+
+
+
+def small(*words: object) -> list[object]:
+    """SMALL, less the options that `words` give otherwise, and `words`."""
+    kept = [word for name, value in zip(SMALL[::2], SMALL[1::2]) if name not in words for word in (name, value)]
+    return [*kept, *words]
+
+
+# What to add to apb-case, and what its refusal must say.
+REFUSED_LINES: list[tuple[list[object], list[str]]] = [
+    ([], ["OUT is missing"]),
+    (["o.h5", "--random", "--preset", "llama3-8b-32k", "--rank", 0], ["--random", "--preset"]),
+    (["o.h5", "--preset", "llama4"], ["--rank is missing|preset = llama4"]),
+    (["o.h5", "--preset", "llama4", "--rank", 0], ["preset = llama4", *PRESETS]),
+    (["o.h5", "--preset", "llama3-8b-32k"], ["--rank"]),
+    (["o.h5", "--preset", "llama3-8b-32k", "--rank", 8], ["rank = 8", "between 0 and 7"]),
+    (["o.h5", "--preset", "llama3-8b-32k", "--rank", 0, "--decode"], ["--decode", "--preset"]),
+    (["o.h5", "--preset", "llama3-8b-32k", "--rank", 0, "--method", "star"], ["--preset", "method"]),
+    (["o.h5", "--adversarial", "rude"], ["adversarial = rude", *ADVERSARIES]),
+    (["o.h5", "--dtype", "float8"], ["float8", *PRECISIONS]),
+    (["o.h5", "--method", "ring"], ["method = ring", "full, star, apb"]),
+    (["o.h5", "--ranks", 0], ["num_ranks = 0", "between 1 and"]),
+    (["o.h5", "--doc-len", -1], ["doc_len = -1"]),
+    (["o.h5", "--doc-len", 10, "--anchor", 4], ["anchor_len = 4", "3 tokens"]),
+    (["o.h5", "--q-heads", 3], ["num_q_heads = 3", "multiple"]),
+    (["o.h5", "--head-dim", 0], ["head_dim = 0"]),
+    (["o.h5", "--seed", -1], ["seed"]),
+    (["o.h5", "--only-rank", 4], ["rank = 4", "between 0 and 3"]),
+    (["o.h5", "--decode", "--query-len", 0, "--compressor", "random"], ["query-len = 0", "--decode"]),
+    (["o.h5", "--query", "Who?"], ["--query", "--text"]),
+    (["o.h5", "--text", "text", "--toy"], ["--query is missing"]),
+    (["o.h5", "--text", "none", "--toy", "--query", "Who?"], ["none: cannot be read"]),
+    (["o.h5", "--text", "text", "--toy", "--query", "Who?", "--layer", 4], ["layer = 4", "between 0 and 3"]),
+    (["o.h5", "--text", "text", "--query", "Who?", "--weights", "none.h5"], ["none.h5: no such file"]),
+    (["folder"], ["folder", "must be a file"]),
+    (["none/o.h5"], ["none/o.h5", "folder missing"]),
+    (["/dev/full"], ["/dev/full", "device"]),
+    (["--sample", -1], ["sample = -1"]),
+    (["--check", "none.h5"], ["none.h5: no such file"]),
+    (["--check", "text"], ["text: not an HDF5 file"]),
+    (["--check", "empty"], ["empty: not an HDF5 file"]),
+    (["--check", "folder"], ["folder: no such file"]),
+]
+
+
+class Cases:
+    def __init__(self, checks: Checks, tool: Path, python: Optional[str], folder: Path) -> None:
+        self.checks, self.tool, self.python, self.folder = checks, tool, python, folder
+
+    def write(self, *words: object, name: str = "case.h5", timeout: float = 300) -> Path:
+        path = self.folder / name
+        what = " ".join(map(str, words))
+        made = run([self.tool, path, *words], timeout=timeout)
+        if self.checks.right(made, what):
+            checked = run([self.tool, "--check", path], timeout=timeout)
+            self.checks.right(checked, f"{what}: --check")
+            self.checks.that(made.out.startswith(checked.out), f"{what}: both must print the same", made)
+            self.checks.that(len(checked.out.splitlines()) <= 24, f"{what}: one screen", checked.out)
+        return path
+
+    def judge(self, path: Path, what: str) -> None:
+        if self.python is None:
+            return
+        result = run([self.python, CASE_FILES, "judge", path], timeout=300)
+        if self.checks.right(result, f"{what}: judged"):
+            verdict = result.json()
+            self.checks.equal(verdict["faults"], [], what)
+            self.checks.that(verdict["checked"] > 20, f"{what}: must have something to check", verdict)
+
+
+def right_cases(cases: Cases) -> None:
+    for precision in PRECISIONS:
+        cases.judge(cases.write("--random", *SMALL, *WHOLE, "--dtype", precision), f"precision {precision}")
+    for adversary in ADVERSARIES:
+        words = ["--adversarial", adversary, "--head-dim", 16, "--dtype", "float16", *WHOLE]
+        cases.judge(cases.write(*words), adversary)
+    for words in (["--method", "star"], ["--method", "full"], ["--compressor", "random"], ["--compressor", "recent"],
+                  ["--compressor", "none"], ["--keep", 0], ["--keep", 1000], ["--pool", 1], ["--anchor", 0],
+                  ["--ranks", 1], ["--doc-len", 0, "--anchor", 0], ["--doc-len", 2, "--anchor", 1],
+                  ["--embedded-query", 1], ["--convention", "official", "--query-insert-at", 1],
+                  ["--block-lens", "11,0,20"], ["--block-lens", "4,27,0"], ["--seed", 2**63 - 1]):
+        cases.judge(cases.write(*small(*WHOLE, *words)), str(words))
+    for rank in range(3):
+        cases.judge(cases.write(*SMALL, *WHOLE, "--only-rank", rank), f"only rank {rank}")
+
+
+def adversaries_hurt(cases: Cases) -> None:
+    """What makes each kind special is really there."""
+    if cases.python is None:
+        return
+    look = """
+import sys, h5py, numpy as np
+folder = sys.argv[1]
+def of(kind): return h5py.File(f"{folder}/{kind}.h5", "r")["rank_1"]
+huge, tiny, ties, zeros, nan = map(of, ("huge-logits", "tiny-logits", "ties", "signed-zeros", "nan-outside"))
+anchor = int(nan.attrs["anchor_rows"])
+print((huge["lse"][...] > 1e4).all(), (tiny["lse"][...] < -1e3).all(),
+      len(np.unique(ties["importance"][:, 0])) <= 3 < ties["importance"].shape[0],
+      {True, False} == set(np.signbit(zeros["importance"][...][zeros["importance"][...] == 0]).tolist()),
+      np.isnan(nan["key"][-1]).all() and np.isfinite(nan["key"][:-1]).all(),
+      np.isfinite(nan["out"][:-1]).all() and np.isnan(nan["out"][-1]).all())
+"""
+    for adversary in ADVERSARIES[:5]:
+        cases.write("--adversarial", adversary, "--with-expected", name=f"{adversary}.h5")
+    result = run([cases.python, "-c", look, cases.folder])
+    cases.checks.equal(result.out.decode().split(), ["True"] * 6, "adversarial kinds", result)
+
+
+def same_seed(cases: Cases) -> None:
+    first = cases.write(*SMALL, "--seed", 4, name="first.h5").read_bytes()
+    cases.checks.that(cases.write(*SMALL, "--seed", 4).read_bytes() == first, "the same seed gives the same file")
+    cases.checks.that(cases.write(*SMALL, "--seed", 5).read_bytes() != first, "another seed gives another file")
+
+
+def presets(cases: Cases) -> None:
+    path = cases.write("--preset", "llama3-8b-32k", "--rank", 1, name="preset.h5")
+    cases.judge(path, "preset")
+    path.unlink()
+    for name, kept in PRESETS.items():
+        result = run([cases.tool, "--preset", name, "--rank", 7, "--sample", 300])
+        if cases.checks.right(result, name):
+            head, _, rows = result.out.decode().partition(": ")
+            cases.checks.equal((head, len(rows.split())), ("rank 7", 300), f"{name}: sampled rows")
+
+
+def samples(cases: Cases) -> None:
+    path = cases.write(*SMALL)
+    from_file = run([cases.tool, "--check", path, "--sample", 5, "--seed", 3])
+    from_words = run([cases.tool, *SMALL, "--sample", 5, "--seed", 3])
+    cases.checks.right(from_file, "sample of a file")
+    cases.checks.equal(from_words.out, from_file.out, "samples by file and by words")
+    lines = from_file.out.decode().splitlines()
+    rows = [list(map(int, line.split(": ")[1].split())) for line in lines]
+    cases.checks.equal([len(each) for each in rows], [11, 18, 16], "small ranks are sampled whole")
+    cases.checks.that(all(each == sorted(set(each)) for each in rows), "rows ascend, each once", lines)
+
+
+def model_cases(cases: Cases) -> None:
+    (cases.folder / "text").write_bytes(bytes(33 + (i * i * 7 + i // 11) % 90 for i in range(60)))
+    for layer in (0, 3):
+        words = ["--text", cases.folder / "text", "--query", "Who?", "--toy", "--layer", layer, "--ranks", 3,
+                 "--with-expected"]
+        for precision in ("float32", "bfloat16"):
+            path = cases.write(*words, "--dtype", precision)
+            cases.judge(path, f"toy model, layer {layer}, {precision}")
+    one = cases.write(*words, name="again.h5").read_bytes()
+    cases.checks.that(cases.write(*words).read_bytes() == one, "a model's case is the same every time")
+
+
+def rewritten(cases: Cases) -> None:
+    path = cases.write(*SMALL, *WHOLE)
+    shown = run([cases.tool, "--check", path]).out.replace(b"case.h5", b"copy.h5")
+    copy = cases.folder / "copy.h5"
+
+    def same(what: str) -> None:
+        result = run([cases.tool, "--check", copy])
+        cases.checks.right(result, what)
+        cases.checks.equal(result.out, shown, what)
+        cases.judge(copy, what)
+
+    if cases.python is not None:
+        cases.checks.right(run([cases.python, CASE_FILES, "rewrite", path, copy]), "rewritten by h5py")
+        same("rewritten by h5py: chunks, gzip, strings of variable length, one more group")
+    if shutil.which("h5repack") is None:
+        print("h5repack is not here (Debian: hdf5-tools): its part is left out")
+        return
+    # h5repack itself fails on filters for empty datasets, unless it is told to leave them out (-m).
+    for filters in (["-m", "1", "-f", "GZIP=6"], ["-m", "1", "-f", "SHUF", "-f", "GZIP=1"], ["-l", "CONTI"], ["-L"]):
+        copy.unlink(missing_ok=True)
+        cases.checks.right(run(["h5repack", *filters, path, copy]), f"h5repack {filters}")
+        same(f"h5repack {filters}")
+
+
+def refused_lines(cases: Cases) -> None:
+    (cases.folder / "folder").mkdir()
+    (cases.folder / "text").write_bytes(b"0123456789" * 4)
+    (cases.folder / "empty").write_bytes(b"")
+    before = folder_listing(cases.folder)
+    for words, expected in REFUSED_LINES:
+        what = "apb-case " + " ".join(map(str, words))
+        cases.checks.refused(run([cases.tool, *words], cwd=cases.folder), what, *expected)
+        cases.checks.equal(folder_listing(cases.folder), before, f"{what}: files")
+
+
+def broken_files(cases: Cases) -> None:
+    path = cases.write(*SMALL, *WHOLE)
+    whole = path.read_bytes()
+    cut = cases.folder / "cut.h5"
+    for size in [*range(0, len(whole), 997), len(whole) - 1]:
+        cut.write_bytes(whole[:size])
+        cases.checks.refused(run([cases.tool, "--check", cut]), f"cut to {size} bytes", "cut.h5: ")
+    if cases.python is None:
+        return
+    made = run([cases.python, CASE_FILES, "broken", path, cases.folder])
+    if not cases.checks.right(made, "broken copies"):
+        return
+    for name, words in made.json().items():
+        result = run([cases.tool, "--check", cases.folder / name])
+        cases.checks.refused(result, f"broken: {name}", name, *words)
+        cases.checks.that(result.seconds < 30, f"broken: {name}: must not hang", result)
+
+
+def mutations(cases: Cases, count: int) -> None:
+    whole = cases.write(*SMALL, *WHOLE).read_bytes()
+    path = cases.folder / "mutated.h5"
+    generator = random.Random(11)
+    refused = 0
+    for number in range(count):
+        mutated = bytearray(whole)
+        # Half of the changes fall into the first part, where the file's structure is.
+        span = len(whole) if number % 2 else 8192
+        for _ in range(generator.choice((1, 3, 10, 50))):
+            mutated[generator.randrange(span)] = generator.randrange(256)
+        path.write_bytes(mutated)
+        result = run([cases.tool, "--check", path], timeout=120)
+        right = result.status in (0, 1, 2) and not result.timed_out
+        if not cases.checks.that(right, f"mutation {number}: must end with 0, 1 or 2", result):
+            shutil.copyfile(path, cases.folder / f"failed_{number}.h5")
+        refused += result.status == 2
+        if result.status == 2:
+            cases.checks.equal(len(result.error_lines()), 1, f"mutation {number}: one line", result)
+    cases.checks.that(0 < refused, "some mutations must be refused")
+    print(f"{refused} of {count} mutated files were refused, the others read")
+
+
+def small_files_only(limit: int) -> None:
+    """To be called in a child process: no file may grow beyond the limit, as on a disk that is full."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+
+def nothing_half_written(cases: Cases) -> None:
+    words = ["--doc-len", 2048, "--anchor", 64, "--keep", 64]
+    path = cases.folder / "whole.h5"
+    for limit in (0, 1000, 100_000, 1_000_000):
+        result = run([cases.tool, path, *words], preexec_fn=lambda: small_files_only(limit))  # noqa: B023
+        cases.checks.refused(result, f"disk full after {limit} bytes", "whole.h5", status=3 if limit else result.status)
+        cases.checks.that(result.status in (2, 3), f"disk full after {limit} bytes", result)
+        cases.checks.equal([name for name in folder_listing(cases.folder) if "whole" in name], [], f"files at {limit}")
+    cases.write(*words, name="whole.h5")
+    old = path.read_bytes()
+    result = run([cases.tool, path, *words, "--seed", 1], preexec_fn=lambda: small_files_only(1_000_000))
+    cases.checks.refused(result, "disk full over an older file", "whole.h5", status=3)
+    cases.checks.that(path.read_bytes() == old, "an older file stays as it was")
+    killed_half_way(cases)
+
+
+def killed_half_way(cases: Cases) -> None:
+    """At any moment there is no file or the whole one."""
+    path = cases.folder / "killed.h5"
+    for wait in (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6):
+        process = subprocess.Popen([str(cases.tool), str(path), "--doc-len", "16384", "--anchor", "64", "--head-dim",
+                                    "128"], stdout=subprocess.DEVNULL, env=environment())
+        time.sleep(wait)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if path.exists():
+            cases.checks.right(run([cases.tool, "--check", path]), f"killed after {wait} s: the file that is there")
+            path.unlink()
+        else:
+            cases.checks.that(True, "no file")
+        for part in cases.folder.glob("killed.h5.part-*"):
+            part.unlink()
+
+
+def unwritable(cases: Cases) -> None:
+    if os.geteuid() == 0:
+        print("run as root, who may write anywhere: folders without write permission are left out")
+        return
+    closed = cases.folder / "closed"
+    closed.mkdir()
+    closed.chmod(0o500)
+    cases.checks.refused(run([cases.tool, closed / "case.h5"]), "a folder without write permission", "not writable")
+
+
+def main() -> None:
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__)
+    checks, tool = Checks(), program(sys.argv[1], "apb-case")
+    python = python_with("h5py", "numpy")
+    if python is None:
+        print("no $APB_PYTHON with h5py: files are not judged by a second program")
+    parts = (right_cases, adversaries_hurt, same_seed, presets, samples, model_cases, rewritten, refused_lines,
+             broken_files, lambda cases: mutations(cases, int(sys.argv[2]) if len(sys.argv) == 3 else 200),
+             nothing_half_written, unwritable)
+    for part in parts:
+        with temporary_folder() as folder:
+            part(Cases(checks, tool, python, Path(folder)))
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
