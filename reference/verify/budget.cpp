@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <stdexcept>
 
 namespace apb {
 namespace {
@@ -91,6 +91,13 @@ double row_error(const double* candidate, const double* reference, Index head_di
 
 AttentionErrors attention_errors(const HeadsTensor<double>& out, const Matrix<double>& lse,
                                  const AttentionRows& reference) {
+  const HeadsTensor<double>& expected = reference.out;
+  const bool out_fits = out.rows() == expected.rows() && out.heads() == expected.heads() &&
+                        out.head_dim() == expected.head_dim();
+  const bool lse_fits = lse.rows() == reference.lse.rows() && lse.cols() == reference.lse.cols();
+  if ((out.rows() > 0 && !out_fits) || (lse.rows() > 0 && !lse_fits)) {
+    throw std::invalid_argument("attention_errors: shapes differ");
+  }
   AttentionErrors errors;
   measure_out(out, reference, errors);
   measure_lse(lse, reference, errors);

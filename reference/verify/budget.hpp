@@ -47,6 +47,7 @@ struct AttentionErrors {
 
 /// Errors of out, [rows, heads, head_dim], and lse, [rows, heads], against a reference of the same
 /// rows and heads. An empty tensor or matrix is not measured.
+/// \throws std::invalid_argument if another shape is given
 [[nodiscard]] AttentionErrors attention_errors(const HeadsTensor<double>& out,
                                                const Matrix<double>& lse,
                                                const AttentionRows& reference);

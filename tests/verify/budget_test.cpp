@@ -2,8 +2,10 @@
 
 #include "reference/verify/budget.hpp"
 
+#include <array>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 
 #include "tests/catch.hpp"
 
@@ -116,6 +118,22 @@ TEST_CASE("no rows: no error, and the tolerances are still finite", "[verify]") 
   CHECK(errors.max.worst.row == -1);
   const Tolerances tolerances = attention_tolerances(nothing, nothing, ValueType::kFloat16);
   CHECK(within(errors.frobenius.error, tolerances.frobenius));
+}
+
+TEST_CASE("another shape is refused, not compared", "[verify]") {
+  const AttentionRows reference = reference_of({3, 4, 1, 2}, {1, 2});
+  const Matrix<double> no_lse;
+  const HeadsTensor<double> no_out;
+  for (const auto& [rows, heads, head_dim] :
+       {std::array<Index, 3>{1, 1, 2}, {3, 1, 2}, {2, 2, 2}, {2, 1, 1}, {1, 2, 2}}) {
+    CHECK_THROWS_AS(attention_errors(HeadsTensor<double>(rows, heads, head_dim), no_lse, reference),
+                    std::invalid_argument);
+  }
+  CHECK_THROWS_AS(attention_errors(no_out, Matrix<double>::Zero(2, 2), reference),
+                  std::invalid_argument);
+  CHECK_THROWS_AS(attention_errors(no_out, Matrix<double>::Zero(1, 1), reference),
+                  std::invalid_argument);
+  CHECK(attention_errors(no_out, no_lse, reference).max.error == 0);
 }
 
 TEST_CASE("tolerances are the contract's", "[verify]") {
