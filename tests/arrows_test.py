@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 CORE = "reference/core"
-REFERENCE = {f"reference/{room}" for room in ("core", "attention", "comm", "methods", "model", "training", "tools")}
+REFERENCE = {f"reference/{room}" for room in ("core", "attention", "comm", "methods", "model", "training", "tools", "verify")}
 
 # What each room may include besides itself. The communicator that methods and models are written against is an
 # interface in core: only tools choose what is behind it.
@@ -22,7 +22,9 @@ ALLOWED = {
     "reference/methods": {CORE, "reference/attention"},
     "reference/model": {CORE, "reference/attention", "reference/methods"},  # prefill runs any method
     "reference/training": {CORE, "reference/attention", "reference/model"},
+    "reference/verify": {CORE, "reference/attention"},  # judges, never runs a method or a model
     "reference/tools": REFERENCE,
+    "examples": {"reference/verify"},  # what a user writes: only the plug-in's C header
     "cuda": {CORE},
     "sim": {CORE},
     "notebooks-export": {CORE, "sim"},
@@ -100,6 +102,9 @@ MADE_UP = (  # file, what it includes, whether that is forbidden
     ("reference/training/a.cpp", '"reference/model/b.hpp"', False),
     ("reference/training/a.cpp", '"reference/comm/b.hpp"', True),
     ("reference/model/a.cpp", '"reference/tools/b.hpp"', True),
+    ("reference/verify/a.cpp", '"reference/attention/b.hpp"', False),
+    ("reference/verify/a.cpp", '"reference/methods/b.hpp"', True),
+    ("reference/methods/a.cpp", '"reference/verify/b.hpp"', True),
     ("reference/tools/a.cpp", '"reference/comm/b.hpp"', False),
     ("reference/tools/a.cpp", '"sim/b.hpp"', True),
     ("cuda/a.cu", '"reference/core/b.hpp"', False),

@@ -1,0 +1,105 @@
+#include "reference/verify/failing_rows.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+namespace apb {
+namespace {
+
+/// Errors of one (row, head), each in units of its tolerance.
+struct PairError {
+  double out = 0;
+  double lse = 0;
+  bool non_finite = false;
+};
+
+PairError pair_error(const Suspect& suspect, Index i, Index h) {
+  PairError error;
+  if (suspect.out.rows() > 0) {
+    const double* candidate = suspect.out.view().at(i, h);
+    const double* truth = suspect.truth.out.view().at(i, h);
+    const Index head_dim = suspect.out.head_dim();
+    error.out = row_error(candidate, truth, head_dim) / suspect.tolerances.worst_row;
+    for (Index d = 0; d < head_dim; ++d) {
+      const double element = element_error(candidate[d], truth[d]) / suspect.tolerances.max;
+      if (!(element <= error.out)) error.out = element;
+      error.non_finite |= !std::isfinite(candidate[d]) && std::isfinite(truth[d]);
+    }
+  }
+  if (suspect.lse.rows() > 0) {
+    error.lse = element_error(suspect.lse(i, h), suspect.truth.lse(i, h)) / suspect.tolerances.lse;
+    error.non_finite |= std::isnan(suspect.lse(i, h)) && !std::isnan(suspect.truth.lse(i, h));
+    error.non_finite |=
+        std::isinf(suspect.lse(i, h)) && suspect.lse(i, h) != suspect.truth.lse(i, h);
+  }
+  return error;
+}
+
+/// All pairs whose errors are not within `limit`.
+FailingRows pairs_over(const Suspect& suspect, double limit) {
+  std::set<Index> rows;
+  std::set<Index> heads;
+  FailingRows failing;
+  bool out_fails = false;
+  bool lse_fails = false;
+  for (Index i = 0; i < suspect.truth.lse.rows(); ++i) {
+    for (Index h = 0; h < suspect.truth.lse.cols(); ++h) {
+      const PairError error = pair_error(suspect, i, h);
+      if (error.out <= limit && error.lse <= limit) continue;
+      rows.insert(i);
+      heads.insert(h);
+      out_fails |= !(error.out <= limit);
+      lse_fails |= !(error.lse <= limit);
+      failing.non_finite |= error.non_finite;
+    }
+  }
+  failing.rows.assign(rows.begin(), rows.end());
+  failing.heads.assign(heads.begin(), heads.end());
+  failing.quantities = out_fails && lse_fails ? "out and lse" : out_fails ? "out" : "lse";
+  return failing;
+}
+
+}  // namespace
+
+FailingRows find_failing_rows(const Suspect& suspect) {
+  FailingRows failing = pairs_over(suspect, 1);
+  if (!failing.rows.empty()) return failing;
+  double worst = 0;
+  for (Index i = 0; i < suspect.truth.lse.rows(); ++i) {
+    for (Index h = 0; h < suspect.truth.lse.cols(); ++h) {
+      worst = std::max(worst, pair_error(suspect, i, h).out);
+    }
+  }
+  return pairs_over(suspect, worst / 2);
+}
+
+HeadsTensor<double> pick(const HeadsTensor<double>& all, const std::vector<Index>& rows,
+                         const std::vector<Index>& heads) {
+  HeadsTensor<double> chosen(std::ssize(rows), std::ssize(heads), all.head_dim());
+  for (Index i = 0; i < chosen.rows(); ++i) {
+    for (Index h = 0; h < chosen.heads(); ++h) {
+      std::copy_n(
+          all.view().at(rows[static_cast<std::size_t>(i)], heads[static_cast<std::size_t>(h)]),
+          all.head_dim(), chosen.view().at(i, h));
+    }
+  }
+  return chosen;
+}
+
+Matrix<double> pick(const Matrix<double>& all, const std::vector<Index>& rows,
+                    const std::vector<Index>& heads) {
+  return all(rows, heads);
+}
+
+AttentionRows pick(const AttentionRows& all, const std::vector<Index>& rows,
+                   const std::vector<Index>& heads) {
+  AttentionRows chosen;
+  for (const Index i : rows) chosen.rows.push_back(all.rows[static_cast<std::size_t>(i)]);
+  for (const Index h : heads) chosen.heads.push_back(all.heads[static_cast<std::size_t>(h)]);
+  chosen.out = pick(all.out, rows, heads);
+  chosen.lse = pick(all.lse, rows, heads);
+  return chosen;
+}
+
+}  // namespace apb

@@ -1,0 +1,33 @@
+#pragma once
+/// \file
+/// Which rows and heads of a suspect fail.
+
+#include <string>
+#include <vector>
+
+#include "reference/verify/diagnosis.hpp"
+
+namespace apb {
+
+/// Places in the suspect's truth (not row numbers), ascending.
+struct FailingRows {
+  std::vector<Index> rows;
+  std::vector<Index> heads;
+  std::string quantities;   ///< "out", "lse" or "out and lse"
+  bool non_finite = false;  ///< some of them hold NaN or infinity where the truth does not
+};
+
+/// Rows over their tolerance. If no single row is (only all together), those with the largest
+/// error: at least half of the worst.
+[[nodiscard]] FailingRows find_failing_rows(const Suspect& suspect);
+
+/// Some rows and heads, by their places.
+[[nodiscard]] HeadsTensor<double> pick(const HeadsTensor<double>& all,
+                                       const std::vector<Index>& rows,
+                                       const std::vector<Index>& heads);
+[[nodiscard]] Matrix<double> pick(const Matrix<double>& all, const std::vector<Index>& rows,
+                                  const std::vector<Index>& heads);
+[[nodiscard]] AttentionRows pick(const AttentionRows& all, const std::vector<Index>& rows,
+                                 const std::vector<Index>& heads);
+
+}  // namespace apb

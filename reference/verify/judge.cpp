@@ -1,0 +1,144 @@
+#include "reference/verify/judge.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "reference/core/error.hpp"
+#include "reference/verify/failing_rows.hpp"
+#include "reference/verify/judge_decode.hpp"
+#include "reference/verify/judge_selection.hpp"
+
+namespace apb {
+namespace {
+
+const CaseRank& case_rank(const CaseFile& problem, int rank) {
+  const auto found = std::find_if(problem.ranks.begin(), problem.ranks.end(),
+                                  [&](const CaseRank& one) { return one.rank == rank; });
+  if (found == problem.ranks.end()) {
+    throw BadInput("candidate", "rank", rank, "one of the ranks in the case");
+  }
+  return *found;
+}
+
+/// Places in `given` of the rows that are also wanted (all, if nothing is wanted in particular).
+std::vector<Index> places_of(const std::vector<Index>& given, const std::vector<Index>& wanted) {
+  std::vector<Index> places;
+  for (const Index i : count_up(std::ssize(given))) {
+    const Index row = given[static_cast<std::size_t>(i)];
+    if (wanted.empty() || std::binary_search(wanted.begin(), wanted.end(), row)) {
+      places.push_back(i);
+    }
+  }
+  std::sort(places.begin(), places.end(), [&](Index a, Index b) {
+    return given[static_cast<std::size_t>(a)] < given[static_cast<std::size_t>(b)];
+  });
+  return places;
+}
+
+void judge_prefill(const CaseFile& problem, const CandidateFile& candidate,
+                   const CandidateRank& given, const JudgeOptions& options, Judgement& judgement) {
+  const CaseRank& rank = case_rank(problem, given.rank);
+  const std::vector<Index> held = given.row_index.value_or(count_up(rank.layout.rows()));
+  const std::vector<Index> wanted = options.rows_of ? options.rows_of(rank) : std::vector<Index>{};
+  const std::vector<Index> places = places_of(held, wanted);
+  if (places.empty() && !held.empty()) {
+    throw BadInput(
+        fmt::format("candidate: rank {} holds none of the sampled rows (see --rows)", given.rank));
+  }
+  std::vector<Index> rows;
+  for (const Index i : places) rows.push_back(held[static_cast<std::size_t>(i)]);
+  const std::vector<Index> heads = count_up(problem.config.num_q_heads);
+  if (options.progress) {
+    options.progress(fmt::format("rank {}: {} of {} rows, {} heads", given.rank, rows.size(),
+                                 rank.layout.rows(), heads.size()));
+  }
+  const Reading reading = prefill_reading(rank, problem.config);
+  judge_attention({reading, &problem, &rank, candidate.compute_type, candidate.out_type},
+                  given.rank, "", rows,
+                  given.out ? pick(*given.out, places, heads) : HeadsTensor<double>(),
+                  given.lse ? pick(*given.lse, places, heads) : Matrix<double>(), judgement);
+}
+
+Verdict verdict_of(int rank, std::string quantity, const NormError& error, double tolerance) {
+  return {rank,      std::move(quantity), error.error,
+          tolerance, error.worst,         within(error.error, tolerance),
+          {}};
+}
+
+}  // namespace
+
+bool Judgement::pass() const {
+  return std::all_of(verdicts.begin(), verdicts.end(), [](const Verdict& v) { return v.pass; });
+}
+
+void judge_attention(const AttentionSubject& subject, int rank, const std::string& prefix,
+                     std::span<const Index> rows, const HeadsTensor<double>& out,
+                     const Matrix<double>& lse, Judgement& judgement) {
+  const std::vector<Index> heads = count_up(subject.reading.query.heads);
+  const AttentionRows truth = true_attention(subject.reading, rows, heads);
+  const AttentionRows plain =
+      plain_attention(subject.reading, rows, heads, subject.compute_type, subject.out_type);
+  const Tolerances tolerances = attention_tolerances(truth, plain, subject.out_type);
+  const AttentionErrors errors = attention_errors(out, lse, truth);
+
+  const std::size_t first = judgement.verdicts.size();
+  if (out.rows() > 0) {
+    judgement.verdicts.push_back(verdict_of(rank, prefix + "out max", errors.max, tolerances.max));
+    judgement.verdicts.push_back(
+        verdict_of(rank, prefix + "out frobenius", errors.frobenius, tolerances.frobenius));
+    judgement.verdicts.push_back(
+        verdict_of(rank, prefix + "out worst row", errors.worst_row, tolerances.worst_row));
+  }
+  if (lse.rows() > 0) {
+    judgement.verdicts.push_back(verdict_of(rank, prefix + "lse", errors.lse, tolerances.lse));
+  }
+  const bool fails = std::any_of(judgement.verdicts.begin() + static_cast<std::ptrdiff_t>(first),
+                                 judgement.verdicts.end(), [](const auto& v) { return !v.pass; });
+  if (!fails) return;
+  Diagnosis diagnosis =
+      diagnose({subject.reading, subject.problem, subject.rank, truth, out, lse, tolerances});
+  diagnosis.quantities = prefix + diagnosis.quantities;
+  judgement.diagnoses.push_back({rank, std::move(diagnosis)});
+}
+
+Judgement judge(const CaseFile& problem, const CandidateFile& candidate,
+                const JudgeOptions& options) {
+  Judgement judgement;
+  for (const CaseRank& rank : problem.ranks) {
+    const auto given =
+        std::find_if(candidate.ranks.begin(), candidate.ranks.end(),
+                     [&](const CandidateRank& one) { return one.rank == rank.rank; });
+    const CandidateRank nothing{rank.rank, {}, {}, {}, {}, {}};
+    const CandidateRank& own = given == candidate.ranks.end() ? nothing : *given;
+    if (!own.out) judgement.not_judged.push_back({rank.rank, "out", "not given"});
+    if (!own.lse) judgement.not_judged.push_back({rank.rank, "lse", "not given"});
+    if (own.out || own.lse) judge_prefill(problem, candidate, own, options, judgement);
+    judge_importance(problem, rank, candidate, own, judgement);
+    judge_selection(problem, rank, own, judgement);
+  }
+  for (const CandidateRank& given : candidate.ranks) (void)case_rank(problem, given.rank);
+  judge_decode(problem, candidate, options, judgement);
+  if (judgement.verdicts.empty()) {
+    throw BadInput(
+        "candidate: nothing to judge: must hold out, lse, importance, kept_positions or "
+        "decode of a rank that the case holds");
+  }
+  return judgement;
+}
+
+void require_quantities(Judgement& judgement, const std::vector<std::string>& required) {
+  for (const std::string& name : required) {
+    if (std::find(kQuantities.begin(), kQuantities.end(), name) == kQuantities.end()) {
+      throw BadInput("command line", "--require", name,
+                     fmt::format("among {}", fmt::join(kQuantities, ", ")));
+    }
+    for (const NotJudged& missing : judgement.not_judged) {
+      if (missing.quantity != name) continue;
+      judgement.verdicts.push_back(
+          {missing.rank, name, 0, 0, {}, false, "required, but " + missing.why});
+    }
+  }
+}
+
+}  // namespace apb

@@ -1,0 +1,85 @@
+#pragma once
+/// \file
+/// Judges a candidate file against its case: one verdict per rank and quantity, a diagnosis for
+/// what fails.
+
+#include <array>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "reference/verify/budget.hpp"
+#include "reference/verify/diagnosis.hpp"
+
+namespace apb {
+
+/// The rank of verdicts on merged attention.
+inline constexpr int kMergedRank = -1;
+
+/// One line of the table.
+struct Verdict {
+  int rank = 0;
+  std::string quantity;  ///< e.g. "out max", "lse", "kept_positions"
+  double error = 0;
+  double budget = 0;
+  WorstPlace worst;
+  bool pass = false;
+  std::string note;  ///< what the numbers alone do not say
+};
+
+/// A quantity that the candidate does not hold, or that the case gives no means to judge.
+struct NotJudged {
+  int rank = 0;
+  std::string quantity;  ///< one of kQuantities
+  std::string why;       ///< "not given", or what is missing
+};
+
+struct RankDiagnosis {
+  int rank = 0;
+  Diagnosis diagnosis;
+};
+
+struct Judgement {
+  std::vector<Verdict> verdicts;
+  std::vector<NotJudged> not_judged;
+  std::vector<RankDiagnosis> diagnoses;
+
+  [[nodiscard]] bool pass() const;
+};
+
+/// What a candidate may hold and --require may name.
+inline constexpr std::array<std::string_view, 5> kQuantities{"out", "lse", "importance",
+                                                             "kept_positions", "decode"};
+
+struct JudgeOptions {
+  /// Rows of out and lse to judge on a rank, ascending; all if it is empty.
+  std::function<std::vector<Index>(const CaseRank&)> rows_of;
+  /// Told what comes next, in words.
+  std::function<void(const std::string&)> progress;
+};
+
+/// \throws BadInput if there is nothing to judge, or rows were asked for that no rank holds
+[[nodiscard]] Judgement judge(const CaseFile& problem, const CandidateFile& candidate,
+                              const JudgeOptions& options);
+
+/// Adds a failed verdict for every required quantity that could not be judged on some rank.
+/// \throws BadInput on a name that is not in kQuantities
+void require_quantities(Judgement& judgement, const std::vector<std::string>& required);
+
+/// Verdicts on out and lse of some rows, and a diagnosis if one fails.
+/// \param problem,rank for the diagnosis: whose prefill it is; null for other attention
+struct AttentionSubject {
+  const Reading& reading;
+  const CaseFile* problem = nullptr;
+  const CaseRank* rank = nullptr;
+  ValueType compute_type = ValueType::kFloat32;
+  ValueType out_type = ValueType::kFloat32;
+};
+
+/// \param rows the rows that out and lse hold; either of which may be empty: not judged
+void judge_attention(const AttentionSubject& subject, int rank, const std::string& prefix,
+                     std::span<const Index> rows, const HeadsTensor<double>& out,
+                     const Matrix<double>& lse, Judgement& judgement);
+
+}  // namespace apb

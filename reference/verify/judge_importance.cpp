@@ -1,0 +1,148 @@
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <utility>
+
+#include "reference/attention/compressor.hpp"
+#include "reference/attention/retaining_head.hpp"
+#include "reference/attention/selection.hpp"
+#include "reference/verify/judge_selection.hpp"
+
+namespace apb {
+namespace {
+
+/// Importance in double and how far each element may be from it.
+struct ImportanceTruth {
+  Matrix<double> value;
+  Matrix<double> tolerance;
+};
+
+/// Query rows that a rank scores with: stored, or its own anchor's, or (rank 0) rank 1's.
+std::optional<HeadsTensor<double>> score_query(const CaseFile& problem, const CaseRank& rank) {
+  if (rank.score_query) return rank.score_query;
+  for (const CaseRank& holder : problem.ranks) {
+    if (holder.rank != std::max(rank.rank, 1)) continue;
+    Index row = 0;
+    for (const RowRun& run : holder.layout.runs) {
+      if (run.source == RowSource::kQuery) {
+        HeadsTensor<double> rows(0, holder.query.heads(), holder.query.head_dim());
+        rows.append(holder.query.view().slice(row, run.count));
+        return rows;
+      }
+      row += run.count;
+    }
+  }
+  return std::nullopt;
+}
+
+HeadsTensor<double> absolute(HeadsTensor<double> tensor) {
+  for (double& value : tensor.values()) value = std::abs(value);
+  return tensor;
+}
+
+ImportanceTruth query_aware_truth(const CaseFile& problem, const CaseRank& rank,
+                                  const HeadsTensor<double>& query, ValueType compute_type) {
+  Counters counters;
+  HeadsTensor<double> key(0, rank.key.heads(), rank.key.head_dim());
+  key.append(rank.key.view().slice(rank.layout.anchor_rows, rank.layout.block_len));
+  const auto scores = query_aware_scores<double>(query.view(), std::as_const(key).view(), counters);
+  const HeadsTensor<double> abs_query = absolute(query);
+  const HeadsTensor<double> abs_key = absolute(key);
+  const auto sizes = query_aware_scores<double>(abs_query.view(), abs_key.view(), counters);
+  const auto terms =
+      static_cast<double>(query.head_dim() + query.rows() * problem.config.group_size() + 4);
+  const double relative = 2 * unit_roundoff(compute_type) + terms * 0x1.0p-24;
+  const Index pool = problem.config.pool_kernel;
+  return {select_block(scores, rank.layout, pool, counters).importance,
+          relative * max_pool(sizes, pool)};
+}
+
+/// Two products with a rounding of the compute type after each; silu is at most 1.1 times as steep
+/// as its argument. An empty fc2 is a linear head.
+ImportanceTruth retaining_truth(const CaseFile& problem, const CaseRank& rank,
+                                const RetainingCase& retaining, ValueType compute_type) {
+  Counters counters;
+  const auto scores =
+      retaining_scores<double>({retaining.fc1, retaining.fc2}, retaining.input, counters);
+  Matrix<double> sizes = retaining.input.cwiseAbs() * retaining.fc1.cwiseAbs().transpose();
+  if (retaining.fc2.size() > 0) sizes = 1.1 * (sizes * retaining.fc2.cwiseAbs().transpose());
+  const auto terms = static_cast<double>(retaining.fc1.cols() + retaining.fc1.rows() + 8);
+  const double relative = 4 * unit_roundoff(compute_type) + terms * 0x1.0p-24;
+  const Index pool = problem.config.pool_kernel;
+  return {select_block(scores, rank.layout, pool, counters).importance,
+          relative * max_pool(sizes, pool)};
+}
+
+/// The worst element, in units of its own tolerance.
+Verdict compare_importance(const CaseRank& rank, const Matrix<double>& candidate,
+                           const ImportanceTruth& truth) {
+  Verdict verdict{rank.rank, "importance", 0, 0, {}, true, {}};
+  double worst = -1;
+  for (Index row = 0; row < candidate.rows(); ++row) {
+    for (Index head = 0; head < candidate.cols(); ++head) {
+      const double error = element_error(candidate(row, head), truth.value(row, head));
+      const double tolerance = truth.tolerance(row, head);
+      // What must be equal (no error allowed, -inf, NaN) is, or is infinitely far.
+      const double ratio = error == 0 ? 0 : error / tolerance;
+      if (std::isnan(worst) || !(ratio > worst || std::isnan(ratio))) continue;
+      worst = ratio;
+      verdict.error = error;
+      verdict.budget = tolerance;
+      verdict.worst = {rank.layout.anchor_rows + row, head, -1, candidate(row, head),
+                       truth.value(row, head)};
+      verdict.pass = error == 0 || within(error, tolerance);
+    }
+  }
+  return verdict;
+}
+
+/// Exact compressors: the best of the roundings that a candidate may have stored.
+Verdict compare_exact(const CaseFile& problem, const CaseRank& rank, const CandidateFile& candidate,
+                      const Matrix<double>& given) {
+  const Matrix<double> zero = Matrix<double>::Zero(given.rows(), given.cols());
+  std::optional<Verdict> best;
+  for (const ValueType type : {problem.value_type, candidate.compute_type, candidate.out_type,
+                               ValueType::kFloat32, ValueType::kFloat64}) {
+    const Matrix<double> rounded =
+        rank.importance.unaryExpr([&](double value) { return round_to(type, value); });
+    Verdict verdict = compare_importance(rank, given, {rounded, zero});
+    if (!best || (verdict.pass && !best->pass)) best = std::move(verdict);
+  }
+  return *best;
+}
+
+}  // namespace
+
+void judge_importance(const CaseFile& problem, const CaseRank& rank, const CandidateFile& candidate,
+                      const CandidateRank& given, Judgement& judgement) {
+  const auto not_judged = [&](std::string why) {
+    judgement.not_judged.push_back({rank.rank, "importance", std::move(why)});
+  };
+  if (!given.importance) return not_judged("not given");
+  switch (problem.config.compressor) {
+    case Compressor::kRandom:
+    case Compressor::kRecent:
+      if (rank.importance.size() == 0) return not_judged("the case holds no importance");
+      judgement.verdicts.push_back(compare_exact(problem, rank, candidate, *given.importance));
+      return;
+    case Compressor::kQueryAware: {
+      const auto query = score_query(problem, rank);
+      if (!query || query->rows() == 0) return not_judged("the case holds no score_query");
+      judgement.verdicts.push_back(
+          compare_importance(rank, *given.importance,
+                             query_aware_truth(problem, rank, *query, candidate.compute_type)));
+      return;
+    }
+    case Compressor::kRetainingHead:
+      if (!rank.retaining) return not_judged("the case holds no retaining_input");
+      judgement.verdicts.push_back(compare_importance(
+          rank, *given.importance,
+          retaining_truth(problem, rank, *rank.retaining, candidate.compute_type)));
+      return;
+    case Compressor::kNone:
+      break;
+  }
+  not_judged("the case selects nothing");
+}
+
+}  // namespace apb

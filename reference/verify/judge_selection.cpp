@@ -1,0 +1,175 @@
+#include "reference/verify/judge_selection.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "reference/attention/selection.hpp"
+
+namespace apb {
+namespace {
+
+/// Exact selection on given importance.
+HeadPositions exact_selection(const CaseRank& rank, const Matrix<double>& importance) {
+  HeadPositions selected;
+  const Index first = rank.layout.candidate_begin - rank.layout.block_begin;
+  for (Index head = 0; head < importance.cols(); ++head) {
+    std::vector<double> candidates;
+    for (Index row = first; row < importance.rows(); ++row) {
+      candidates.push_back(importance(row, head));
+    }
+    std::int64_t nan_count = 0;
+    auto kept = select_top_k<double>(candidates, rank.layout.num_kept, nan_count);
+    for (Index& position : kept) position += rank.layout.candidate_begin;
+    selected.push_back(std::move(kept));
+  }
+  return selected;
+}
+
+/// What is wrong with the lists, counted over heads.
+struct Faults {
+  Index missing = 0;
+  Index extra = 0;  ///< candidates that should not have been kept
+  Index twice = 0;
+  Index outside = 0;  ///< no candidates at all
+  Index unsorted_heads = 0;
+  WorstPlace first;  ///< first position that is missing: head, candidate (-1), reference
+
+  [[nodiscard]] Index total() const { return missing + extra + twice + outside; }
+};
+
+void add_head_faults(const CaseRank& rank, Index head, const std::vector<Index>& kept,
+                     const std::vector<Index>& expected, Faults& faults) {
+  const std::set<Index> set(kept.begin(), kept.end());
+  faults.twice += std::ssize(kept) - std::ssize(set);
+  if (!std::is_sorted(kept.begin(), kept.end())) ++faults.unsorted_heads;
+  for (const Index position : set) {
+    if (position < rank.layout.candidate_begin || position >= rank.layout.block_end()) {
+      ++faults.outside;
+    } else if (!std::binary_search(expected.begin(), expected.end(), position)) {
+      ++faults.extra;
+    }
+  }
+  for (const Index position : expected) {
+    if (set.contains(position)) continue;
+    ++faults.missing;
+    if (faults.first.head < 0) {
+      faults.first = {position - rank.layout.block_begin + rank.layout.anchor_rows, head, -1, -1,
+                      static_cast<double>(position)};
+    }
+  }
+}
+
+Faults find_faults(const CaseRank& rank, const HeadPositions& kept, const HeadPositions& expected) {
+  Faults faults;
+  for (std::size_t head = 0; head < expected.size(); ++head) {
+    add_head_faults(rank, static_cast<Index>(head), kept[head], expected[head], faults);
+  }
+  return faults;
+}
+
+HeadPositions shifted(HeadPositions positions, Index by) {
+  for (auto& head : positions) {
+    for (Index& position : head) position += by;
+  }
+  return positions;
+}
+
+/// The same number of positions, by other rules.
+HeadPositions selection_of_negated(const CaseRank& rank, const Matrix<double>& importance) {
+  return exact_selection(rank, -importance);
+}
+
+/// Ties go to the later position: the exact selection read from the block's end.
+HeadPositions selection_with_late_ties(const CaseRank& rank, const Matrix<double>& importance) {
+  HeadPositions selected;
+  const Index first = rank.layout.candidate_begin - rank.layout.block_begin;
+  for (Index head = 0; head < importance.cols(); ++head) {
+    std::vector<double> backwards;
+    for (Index row = importance.rows() - 1; row >= first; --row) {
+      backwards.push_back(importance(row, head));
+    }
+    std::int64_t nan_count = 0;
+    auto kept = select_top_k<double>(backwards, rank.layout.num_kept, nan_count);
+    for (Index& place : kept) place = rank.layout.block_end() - 1 - place;
+    std::reverse(kept.begin(), kept.end());
+    selected.push_back(std::move(kept));
+  }
+  return selected;
+}
+
+std::vector<Explanation> explain_selection(const CaseRank& rank, const HeadPositions& kept,
+                                           const HeadPositions& expected,
+                                           const Matrix<double>& importance) {
+  struct Hypothesis {
+    std::string text;
+    HeadPositions positions;
+  };
+  const RankLayout& layout = rank.layout;
+  const std::vector<Hypothesis> hypotheses{
+      {"kept positions off by one: each is one too high", shifted(expected, 1)},
+      {"kept positions off by one: each is one too low", shifted(expected, -1)},
+      {"kept positions count from the block's first token, not the document's",
+       shifted(expected, -layout.block_begin)},
+      {"kept positions count from the first candidate, not the document's first token",
+       shifted(expected, -layout.candidate_begin)},
+      {"kept positions count the rank's rows, anchor included",
+       shifted(expected, layout.anchor_rows - layout.block_begin)},
+      {"the lowest importance is kept, not the highest", selection_of_negated(rank, importance)},
+      {"ties go to the higher position", selection_with_late_ties(rank, importance)},
+  };
+  std::vector<Explanation> explanations;
+  for (const auto& [text, positions] : hypotheses) {
+    bool same = positions != expected;
+    for (std::size_t head = 0; same && head < expected.size(); ++head) {
+      same = std::set(kept[head].begin(), kept[head].end()) ==
+             std::set(positions[head].begin(), positions[head].end());
+    }
+    if (same) explanations.push_back({text, 0});
+  }
+  return explanations;
+}
+
+std::string note_of(const Faults& faults, bool own_importance) {
+  std::string note = own_importance ? "on the candidate's importance" : "on the case's importance";
+  const auto add = [&](Index count, std::string_view what) {
+    if (count > 0) note += fmt::format(", {} {}", count, what);
+  };
+  add(faults.missing, "missing");
+  add(faults.extra, "too many");
+  add(faults.twice, "twice");
+  add(faults.outside, "not candidates");
+  add(faults.unsorted_heads, "heads unsorted");
+  return note;
+}
+
+}  // namespace
+
+void judge_selection(const CaseFile& problem, const CaseRank& rank, const CandidateRank& given,
+                     Judgement& judgement) {
+  const auto not_judged = [&](std::string why) {
+    judgement.not_judged.push_back({rank.rank, "kept_positions", std::move(why)});
+  };
+  if (!given.kept_positions) return not_judged("not given");
+  const bool own_importance = given.importance.has_value();
+  const Matrix<double>& importance = own_importance ? *given.importance : rank.importance;
+  if (importance.rows() != rank.layout.block_len ||
+      importance.cols() != problem.config.num_kv_heads) {
+    return not_judged("no importance to select by");
+  }
+  const HeadPositions expected = exact_selection(rank, importance);
+  HeadPositions kept = *given.kept_positions;
+  kept.resize(expected.size());
+  const Faults faults = find_faults(rank, kept, expected);
+  judgement.verdicts.push_back({rank.rank, "kept_positions", static_cast<double>(faults.total()), 0,
+                                faults.first, faults.total() == 0,
+                                note_of(faults, own_importance)});
+  if (faults.total() == 0) return;
+  Diagnosis diagnosis;
+  diagnosis.quantities = "kept_positions";
+  diagnosis.explanations = explain_selection(rank, kept, expected, importance);
+  judgement.diagnoses.push_back({rank.rank, std::move(diagnosis)});
+}
+
+}  // namespace apb

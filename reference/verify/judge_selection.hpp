@@ -1,0 +1,29 @@
+#pragma once
+/// \file
+/// Judges importance (by an error budget, or exactly) and selection (always exactly).
+
+#include "reference/verify/judge.hpp"
+
+namespace apb {
+
+/// Importance [block_rows, num_kv_heads] of a rank.
+///
+/// `random` and `recent` involve no arithmetic: the candidate must equal the truth exactly, rounded
+/// to the case's value type, its own compute or output type, float32 or not at all.
+///
+/// `query_aware` (q·k averaged over n query rows and heads of a group): with
+/// A = max over the pooling window of sum_d mean|q_d| |k_d|, an element may be off by
+///     (2 u + (head_dim + n + 4) 2^-24) A
+/// where u is the compute type's unit roundoff: once for the mean query, once for the result; the
+/// rest bounds fp32 sums of head_dim + n terms in any order. -inf (no candidate) must be -inf, NaN
+/// must be NaN.
+void judge_importance(const CaseFile& problem, const CaseRank& rank, const CandidateFile& candidate,
+                      const CandidateRank& given, Judgement& judgement);
+
+/// Kept positions: per KV head the set must be the exact selection on the candidate's own
+/// importance if it gives one, else on the case's. The error is the number of positions that are
+/// missing, too many, twice or not candidates; the budget is 0.
+void judge_selection(const CaseFile& problem, const CaseRank& rank, const CandidateRank& given,
+                     Judgement& judgement);
+
+}  // namespace apb

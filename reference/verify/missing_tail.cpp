@@ -1,0 +1,87 @@
+// How many last keys a kernel lost: every number is tried at once, by running sums from the end.
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "reference/verify/mistakes.hpp"
+
+namespace apb {
+namespace {
+
+/// (row, head) pairs looked at: enough to tell neighbours apart, few enough to be quick.
+constexpr Index kMaxPairs = 12;
+
+/// Running sums over the last keys of a stretch for one (row, head), weights relative to the whole
+/// row's, and what they tell of the candidate.
+class TailOfRow {
+ public:
+  TailOfRow(const Evidence& evidence, const KeyStretch& stretch, Index i, Index h)
+      : evidence_(evidence), stretch_(stretch), i_(i), h_(h) {}
+
+  /// Adds to every errors[k] how far the candidate is from the row without its last k keys.
+  void add_errors(bool values_only, std::vector<double>& errors) const {
+    const Reading& reading = evidence_.suspect.reading;
+    const Index row = evidence_.truth.rows[static_cast<std::size_t>(i_)];
+    const Index head = evidence_.truth.heads[static_cast<std::size_t>(h_)];
+    const auto query = reading.query.head(head).row(row);
+    const auto key = stretch_.key.head(reading.kv_head(head));
+    const auto value = stretch_.value.head(reading.kv_head(head));
+    const double lse = evidence_.truth.lse(i_, h_);
+    double weight = 0;
+    Eigen::RowVectorXd lost = Eigen::RowVectorXd::Zero(reading.query.head_dim);
+    for (Index k = 0; k < std::ssize(errors); ++k) {
+      if (k > 0) {
+        const Index j = key.rows() - k;
+        const double w = std::exp(reading.softmax_scale * query.dot(key.row(j)) - lse);
+        weight += w;
+        lost += w * value.row(j);
+      }
+      errors[static_cast<std::size_t>(k)] += error_without(values_only ? 0 : weight, lost);
+    }
+  }
+
+ private:
+  /// Squared error in units of the tolerances, over the quantities that are given.
+  [[nodiscard]] double error_without(double weight, const Eigen::RowVectorXd& lost) const {
+    const Tolerances& tolerances = evidence_.suspect.tolerances;
+    const double rest = std::max(1 - weight, std::numeric_limits<double>::min());
+    double error = 0;
+    if (evidence_.out.rows() > 0) {
+      const auto truth = evidence_.truth.out.view().head(h_).row(i_);
+      const auto candidate = evidence_.out.view().head(h_).row(i_);
+      const Eigen::RowVectorXd expected = (truth - lost) / rest;
+      error += (candidate - expected).squaredNorm() /
+               (truth.squaredNorm() * tolerances.worst_row * tolerances.worst_row);
+    }
+    if (evidence_.lse.rows() > 0) {
+      const double off = evidence_.lse(i_, h_) - evidence_.truth.lse(i_, h_) - std::log(rest);
+      error += off * off / (tolerances.lse * tolerances.lse);
+    }
+    return error;
+  }
+
+  const Evidence& evidence_;
+  const KeyStretch& stretch_;
+  Index i_;
+  Index h_;
+};
+
+}  // namespace
+
+Index best_missing_tail(const Evidence& evidence, std::size_t stretch, bool values_only) {
+  const KeyStretch& keys = evidence.suspect.reading.keys[stretch];
+  std::vector<double> errors(static_cast<std::size_t>(keys.key.rows + 1));
+  Index pairs = 0;
+  // Last rows first: anchor rows come first and see no passing keys.
+  for (Index i = std::ssize(evidence.truth.rows) - 1; i >= 0; --i) {
+    if (keys.visible(evidence.truth.rows[static_cast<std::size_t>(i)]) < keys.key.rows) continue;
+    for (Index h = 0; h < std::ssize(evidence.truth.heads) && pairs < kMaxPairs; ++h, ++pairs) {
+      TailOfRow(evidence, keys, i, h).add_errors(values_only, errors);
+    }
+  }
+  // A NaN never compares as smaller: a broken candidate gives 0.
+  return std::min_element(errors.begin(), errors.end()) - errors.begin();
+}
+
+}  // namespace apb

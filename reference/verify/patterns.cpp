@@ -1,0 +1,103 @@
+#include "reference/verify/patterns.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+
+namespace apb {
+namespace {
+
+constexpr std::array<Index, 4> kTiles{16, 32, 64, 128};
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+/// A run of rows that tiles may be counted from.
+struct Frame {
+  std::string_view name;
+  Index begin = 0;
+  Index end = 0;
+};
+
+std::vector<Frame> frames_of(const Suspect& suspect) {
+  const Index anchor = suspect.reading.anchor_rows;
+  const Index rows = suspect.reading.query.rows;
+  if (anchor == 0) return {{"rows", 0, rows}};
+  return {{"rows", 0, rows}, {"anchor rows", 0, anchor}, {"block rows", anchor, rows}};
+}
+
+std::vector<Index> row_numbers(const Suspect& suspect, const FailingRows& failing) {
+  std::vector<Index> rows;
+  for (const Index i : failing.rows)
+    rows.push_back(suspect.truth.rows[static_cast<std::size_t>(i)]);
+  return rows;
+}
+
+/// All failing pairs are rows that see nothing, with lse = +inf or NaN.
+std::string nothing_seen(const Suspect& suspect, const FailingRows& failing) {
+  if (suspect.lse.rows() == 0) return {};
+  bool all_plus = true;
+  for (const Index i : failing.rows) {
+    for (const Index h : failing.heads) {
+      if (suspect.truth.lse(i, h) != -kInfinity) return {};
+      all_plus &= suspect.lse(i, h) == kInfinity;
+    }
+  }
+  return all_plus ? "lse is +inf for rows that see nothing (must be -inf)"
+                  : "rows that see nothing must give out = 0 and lse = -inf";
+}
+
+/// All failing rows lie in the last tile of a frame, which is not full.
+std::string last_partial_tile(const std::vector<Frame>& frames, const std::vector<Index>& rows) {
+  for (const Frame& frame : frames) {
+    if (rows.front() < frame.begin || rows.back() >= frame.end) continue;
+    for (const Index tile : kTiles) {
+      const Index full = (frame.end - frame.begin) / tile * tile;
+      if (full > 0 && full < frame.end - frame.begin && rows.front() >= frame.begin + full) {
+        return fmt::format("only {} beyond the last full tile of {} fail (from row {} on)",
+                           frame.name, tile, frame.begin + full);
+      }
+    }
+  }
+  return {};
+}
+
+/// All failing rows have one residue modulo a tile, and all judged rows of that residue fail.
+std::string one_residue(const Suspect& suspect, const std::vector<Frame>& frames,
+                        const std::vector<Index>& rows) {
+  if (rows.size() < 2) return {};
+  for (const Frame& frame : frames) {
+    if (rows.front() < frame.begin || rows.back() >= frame.end) continue;
+    for (const Index tile : kTiles) {
+      const Index residue = (rows.front() - frame.begin) % tile;
+      const auto same = [&](Index row) {
+        return row >= frame.begin && row < frame.end && (row - frame.begin) % tile == residue;
+      };
+      const auto judged = std::count_if(suspect.truth.rows.begin(), suspect.truth.rows.end(), same);
+      if (std::all_of(rows.begin(), rows.end(), same) && judged == std::ssize(rows)) {
+        return fmt::format("tile border: exactly the {} with number = {} modulo {} fail",
+                           frame.name, residue, tile);
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string find_pattern(const Suspect& suspect, const FailingRows& failing) {
+  if (failing.rows.empty()) return {};
+  if (auto text = nothing_seen(suspect, failing); !text.empty()) return text;
+  const std::vector<Index> rows = row_numbers(suspect, failing);
+  const std::vector<Frame> frames = frames_of(suspect);
+  std::string where = last_partial_tile(frames, rows);
+  if (failing.non_finite) {
+    return "NaN or infinity from padding: stale values past a segment's end were read" +
+           (where.empty() ? "" : "; " + where);
+  }
+  if (!where.empty()) return "tile border: " + where;
+  return one_residue(suspect, frames, rows);
+}
+
+}  // namespace apb

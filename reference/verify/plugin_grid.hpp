@@ -1,0 +1,39 @@
+#pragma once
+/// \file
+/// Runs a plug-in kernel over a grid of awkward shapes, and over a case, and judges what it gives.
+
+#include <cstdint>
+
+#include "reference/verify/judge.hpp"
+#include "reference/verify/plugin_call.hpp"
+
+namespace apb {
+
+/// What came out for one shape and element type.
+struct ShapeResult {
+  std::string shape;  ///< in words
+  PluginEnding ending = PluginEnding::kFailed;
+  std::string why;      ///< of kFailed
+  Judgement judgement;  ///< of kOk: the "rank" of a verdict is the batch item
+  [[nodiscard]] bool pass() const {
+    return ending == PluginEnding::kUnsupported ||
+           (ending == PluginEnding::kOk && judgement.pass());
+  }
+};
+
+/// Shapes: one row; segments of 17, 1023 and a tile of 64 or 128 and one more or less; 113 rows on
+/// 203 keys; empty segments; 32/8, 28/4, 9/3 and 1/1 heads; batches of 1 and 2; float32, bfloat16
+/// and float16. An element type that is unsupported once is not tried again.
+/// \param progress told every shape before it is run; may be empty
+/// \throws BadInput if the plug-in supports nothing
+[[nodiscard]] std::vector<ShapeResult> judge_plugin_on_grid(
+    const PluginHost& host, std::uint64_t seed,
+    const std::function<void(const std::string&)>& progress);
+
+/// Every rank of a case as a batch of one.
+/// \throws BadInput if no element type of a plug-in holds the case's values exactly
+[[nodiscard]] std::vector<ShapeResult> judge_plugin_on_case(const PluginHost& host,
+                                                            const CaseFile& problem,
+                                                            const JudgeOptions& options);
+
+}  // namespace apb

@@ -1,0 +1,278 @@
+#!/usr/bin/env python3
+"""apb verify as a user runs it: candidates and plug-ins that pass, fail, are broken, or hang.
+
+  verify_test.py BIN_DIR EXAMPLE_PLUGIN WRONG_PLUGIN
+
+The cases are written here, by h5py and from the contract alone. Needs numpy and h5py ($APB_PYTHON).
+"""
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+from tool_testing import ROOT, Checks, arguments, program, python_with, run, skip, temporary_folder
+
+python = python_with("h5py", "numpy")
+if python is None:
+    skip("no Python with h5py and numpy")
+if Path(sys.executable).resolve() != Path(python).resolve() or sys.prefix == sys.base_prefix:
+    if "APB_VERIFY_TEST_RESTARTED" not in os.environ:
+        os.environ["APB_VERIFY_TEST_RESTARTED"] = "1"
+        os.execv(python, [python, *sys.argv])
+
+import h5py  # noqa: E402
+import numpy as np  # noqa: E402
+
+EXAMPLE = ROOT / "examples" / "verify_with_torch.py"
+# Of apb case --adversarial; the first is none.
+KINDS = ["", "huge-logits", "tiny-logits", "ties", "signed-zeros", "nan-outside", "off-tile", "empty-segments"]
+BLOCKS, ANCHOR, KEPT, HEADS, KV_HEADS, DIM = [40, 33, 21], 9, 7, 6, 2, 16
+
+
+def write_case(path: Path, dtype: str = "float32") -> None:
+    """Three ranks of APB with compressor `recent`: the last tokens of every block are kept."""
+    random = np.random.default_rng(1)
+
+    def values(rows: int, heads: int) -> Any:
+        return np.round(random.uniform(-2, 2, (rows, heads, DIM)) * 64).astype(np.float32) / 64  # exact in 16 bits
+
+    with h5py.File(path, "w") as file:
+        file.attrs.update(
+            schema="apb-case", version=1, method="apb", num_ranks=3, ranks=np.arange(3), doc_len=sum(BLOCKS),
+            block_lens=np.array(BLOCKS), query_len=0, embedded_query_len=0, anchor_len=ANCHOR,
+            anchor_convention="paper", num_kept=KEPT, num_q_heads=HEADS, num_kv_heads=KV_HEADS, head_dim=DIM,
+            softmax_scale=DIM**-0.5, compressor="recent", pool_kernel=1, seed=0, value_dtype=dtype)
+        begin, passing = 0, []
+        for rank, block in enumerate(BLOCKS):
+            anchor = ANCHOR if rank else 0
+            group = file.create_group(f"rank_{rank}")
+            group.attrs.update(anchor_rows=anchor, passing_rows=rank * KEPT, block_rows=block)
+            own = np.arange(begin, begin + block)
+            group["doc_pos"] = group["position"] = np.concatenate([np.arange(anchor), own])
+            group["query"], group["key"] = values(anchor + block, HEADS), values(anchor + block, KV_HEADS)
+            group["value"] = values(anchor + block, KV_HEADS)
+            if passing:
+                for name, part in zip(("passing_key", "passing_value"), zip(*passing)):
+                    group[name] = np.concatenate(part)
+                lower = np.concatenate([np.arange(end - KEPT, end) for end in np.cumsum(BLOCKS)[:rank]])
+                group["passing_doc_pos"] = np.tile(lower, (KV_HEADS, 1))
+            importance = np.repeat(own[:, None].astype(np.float32), KV_HEADS, 1)
+            if rank == 0:
+                importance[:ANCHOR] = -np.inf
+            group["importance"] = importance
+            group["kept_positions"] = np.tile(own[-KEPT:], (KV_HEADS, 1))
+            passing.append((group["key"][-KEPT:], group["value"][-KEPT:]))
+            begin += block
+
+
+class Bench:
+    """Runs apb-verify in a folder with a case and a right candidate."""
+
+    def __init__(self, checks: Checks, tool: Path, folder: Path) -> None:
+        self.checks, self.tool, self.folder = checks, tool, folder
+        self.case, self.right = folder / "case.h5", folder / "right.h5"
+        write_case(self.case)
+        checks.right(run([python, EXAMPLE, self.case, self.right]), "the Python example")
+
+    def verify(self, *words: Any, env: Optional[dict[str, Optional[str]]] = None, **options: Any) -> Any:
+        quiet = {"OMP_WAIT_POLICY": "passive", **(env or {})}  # leaves the cores to the plug-in's process
+        return run([self.tool, *words], cwd=self.folder, env=quiet, **options)
+
+    def changed(self, name: str, change: Callable[[Any], None]) -> Path:
+        path = self.folder / name
+        path.write_bytes(self.right.read_bytes())
+        with h5py.File(path, "r+") as file:
+            change(file)
+        return path
+
+
+def check_pass(bench: Bench) -> None:
+    checks = bench.checks
+    result = bench.verify(bench.case, bench.right)
+    checks.right(result, "the example's candidate")
+    text = result.out.decode()
+    checks.that("PASS: 0 of 9 checks failed" in text, "three norms of three ranks pass", text)
+    checks.that("not judged: lse: not given (rank 0, 1, 2)" in text, "what is absent is listed", text)
+    checks.right(bench.verify(bench.case, bench.right, "--require", "out"), "a required quantity that is there")
+    result = bench.verify(bench.case, bench.right, "--require", "lse,out")
+    checks.equal(result.status, 1, "a required quantity that is absent", result)
+    checks.that("required, but not given" in result.out.decode(), "it says that it is required", result.out)
+    result = bench.verify(bench.case, bench.right, "--rows", "1", "--seed", "3")
+    checks.right(result, "a sample of rows")
+
+
+def check_diagnosis(bench: Bench) -> None:
+    """A kernel that forgets the tail of the passing block, and one whose kept positions are off by one."""
+    checks = bench.checks
+    forgetful = bench.folder / "forgetful.py"
+    text = EXAMPLE.read_text().replace(
+        "        visible[:a], ", "        visible[a:, a + max(p - 3, 0):a + p] = False\n        visible[:a], ")
+    forgetful.write_text(text)
+    wrong = bench.folder / "forgetful.h5"
+    checks.right(run([python, forgetful, bench.case, wrong]), "the forgetful kernel runs")
+    report = bench.folder / "report.json"
+    result = bench.verify(bench.case, wrong, "--json", report)
+    checks.equal(result.status, 1, "a kernel that forgets keys", result)
+    words = "block rows miss keys of the passing block: the last 3 of 14 keys"
+    checks.that(words in result.out.decode(), f"the diagnosis says: {words}", result.out.decode())
+    found = json.loads(report.read_text())
+    checks.equal(found["pass"], False, "the JSON's verdict")
+    checks.equal([one["rank"] for one in found["diagnoses"]], [1, 2], "the JSON's diagnoses")
+    checks.that(words in found["diagnoses"][1]["explanations"][0]["mistake"], "the JSON's explanation", found)
+    worst = [v for v in found["verdicts"] if v["rank"] == 2 and v["quantity"] == "out max"][0]
+    checks.that(worst["error"] > worst["budget"] and worst["worst"]["row"] >= ANCHOR, "the worst place", worst)
+
+    def shift(file: Any) -> None:
+        for rank in range(3):
+            with h5py.File(bench.case) as case:
+                file[f"rank_{rank}/kept_positions"] = case[f"rank_{rank}/kept_positions"][:] - 1
+    result = bench.verify(bench.case, bench.changed("shifted.h5", shift))
+    checks.equal(result.status, 1, "kept positions off by one", result)
+    checks.that("kept positions off by one: each is one too low" in result.out.decode(), "it is named", result.out)
+
+    def spoil(file: Any) -> None:
+        file["rank_1/out"][20, 3, 5] = np.nan
+    result = bench.verify(bench.case, bench.changed("nan.h5", spoil), "--json", report)
+    checks.equal(result.status, 1, "one NaN", result)
+    checks.that("row 20 head 3 element 5" in result.out.decode(), "the NaN's place", result.out.decode())
+    checks.that('"error": "nan"' in report.read_text(), "NaN in JSON is text", report.read_text()[:400])
+
+
+def check_sampled_rows(bench: Bench) -> None:
+    rows = [0, 8, 9, 41]
+
+    def keep_some(file: Any) -> None:
+        some = file["rank_1/out"][:][rows]
+        for rank in range(3):
+            del file[f"rank_{rank}"]
+        file["rank_1/out"], file["rank_1/row_index"] = some, np.array(rows)
+    path = bench.changed("some.h5", keep_some)
+    result = bench.verify(bench.case, path)
+    bench.checks.right(result, "a candidate of four rows")
+    with h5py.File(path, "r+") as file:
+        file["rank_1/out"][2] += 1  # row 9
+    result = bench.verify(bench.case, path)
+    bench.checks.equal(result.status, 1, "a wrong row of four", result)
+    bench.checks.that("rows 9 (1 of 4 judged" in result.out.decode(), "it is named", result.out.decode())
+
+
+def check_whole_cases(bench: Bench, tool: Path) -> None:
+    """Cases of `apb case`, adversarial ones too, with what the file itself says is right as the candidate."""
+    for kind in KINDS:
+        case, candidate = bench.folder / "whole.h5", bench.folder / "whole-candidate.h5"
+        words = ["--adversarial", kind] if kind else ["--dtype", "bfloat16", "--compressor", "query_aware"]
+        result = run([tool, case, "--with-expected", "--decode", *words])
+        if not bench.checks.right(result, f"apb case {kind}"):
+            continue
+        with h5py.File(case) as source, h5py.File(candidate, "w") as target:
+            stored = source.attrs["value_dtype"]  # importance is rounded to it
+            target.attrs.update(schema="apb-candidate", version=1, compute_dtype=stored, out_dtype="float32")
+            groups = [f"rank_{rank}" for rank in source.attrs["ranks"]]
+            for group in [*groups, "decode", *(f"decode/{one}" for one in groups)]:
+                for name in ("out", "lse", "importance", "kept_positions"):
+                    if f"{group}/{name}" in source:
+                        target[f"{group}/{name}"] = source[f"{group}/{name}"][:]
+        result = bench.verify(case, candidate, "--require", "out,lse,importance,kept_positions,decode")
+        bench.checks.right(result, f"what a case of kind '{kind}' says of itself")
+        if result.status:
+            print(result.out.decode()[-3000:])
+
+
+def check_bad_input(bench: Bench) -> None:
+    checks, case, right = bench.checks, bench.case, bench.right
+    (bench.folder / "text").write_text("not HDF5")
+    truncated = bench.folder / "truncated.h5"
+    truncated.write_bytes(right.read_bytes()[:2000])
+
+    def clear(file: Any) -> None:
+        for rank in range(3):
+            del file[f"rank_{rank}"]
+
+    def reshape(file: Any) -> None:
+        del file["rank_0/out"]
+        file["rank_0/out"] = np.zeros((40, HEADS, DIM + 1))
+    lines: list[tuple[str, list[Any], list[str]]] = [
+        ("no arguments", [], ["CASE"]),
+        ("no candidate", [case], ["CANDIDATE"]),
+        ("a missing case", ["missing.h5", right], ["missing.h5", "no such file"]),
+        ("a missing candidate", [case, "missing.h5"], ["missing.h5", "no such file"]),
+        ("a text", [case, "text"], ["text", "not an HDF5 file"]),
+        ("half a file", [case, truncated], ["truncated.h5"]),
+        ("a candidate for a case", [right, case], ["right.h5", "schema"]),
+        ("nothing to judge", [case, bench.changed("empty.h5", clear)], ["nothing to judge"]),
+        ("a wrong shape", [case, bench.changed("shape.h5", reshape)], ["rank_0/out"]),
+        ("an unknown quantity", [case, right, "--require", "output"], ["--require", "output", "importance"]),
+        ("no rows", [case, right, "--rows", "0"], ["--rows"]),
+        ("a seed below 0", [case, right, "--seed", "-1"], ["--seed"]),
+        ("a JSON file nowhere", [case, right, "--json", "missing/report.json"], ["missing/report.json"]),
+        ("a plug-in that is missing", ["--plugin", "missing.so"], ["missing.so", "no such file"]),
+        ("candidate and plug-in", [case, right, "--plugin", "text"], ["CANDIDATE"]),
+        ("no time", [case, "--plugin", "text", "--timeout", "0"], ["--timeout"]),
+    ]
+    for what, words, wanted in lines:
+        checks.refused(bench.verify(*words), what, *wanted)
+
+
+def check_plugins(bench: Bench, example: Path, wrong: Path) -> None:
+    checks = bench.checks
+    report = bench.folder / "plugin.json"
+    result = bench.verify("--plugin", example, bench.case, "--json", report, timeout=120)
+    checks.right(result, "the example plug-in")
+    checks.that("PASS: of 60 shapes 59 right, 0 wrong, 0 failed, 1 unsupported" in result.out.decode(),
+                "its shapes", result.out.decode())
+    checks.equal(len(json.loads(report.read_text())), 60, "its JSON")
+
+    faults = {  # what apb-verify must say, of a kernel that is right but for this
+        "crash": "the plug-in crashes: Aborted",
+        "status": "the plug-in returns status 7",
+        "exit": "the plug-in ends the process with exit code 3",
+        "gap": "the plug-in writes outside out and lse",
+        "input": "the plug-in writes outside out and lse",
+        "tail": "block rows miss keys of the passing block: the last 3 of 90 keys",
+        "scale": "softmax scale missing",
+        "base2": "lse in base 2",
+        "batch": "NaN or infinity",
+        "nothing": "NaN or infinity",
+    }
+    for fault, words in faults.items():
+        result = bench.verify("--plugin", wrong, env={"APB_WRONG": fault}, timeout=120)
+        checks.equal(result.status, 1, f"plug-in with fault {fault}", result)
+        checks.that(words in result.out.decode(), f"plug-in with fault {fault}: must say: {words}",
+                    result.out.decode()[-1500:])
+    result = bench.verify("--plugin", wrong, "--timeout", "3", env={"APB_WRONG": "hang"}, timeout=120)
+    checks.equal(result.status, 1, "a plug-in that hangs", result)
+    text = result.out.decode()
+    checks.equal(text.count("the plug-in hangs: killed after 3 s"), 2, "only its large shapes hang", text)
+    checks.that("FAIL: of 30 shapes 23 right, 0 wrong, 2 failed, 5 unsupported" in text, "others go on", text)
+
+    result = bench.verify("--plugin", wrong, env={"APB_WRONG": "unsupported"})
+    checks.refused(result, "a plug-in that supports nothing", "supports none of")
+    result = bench.verify("--plugin", wrong, env={"APB_WRONG": "talk"}, timeout=120)
+    checks.right(result, "a plug-in that prints")
+    checks.that("hello" not in result.out.decode() and "hello" in result.err, "its words go to stderr", result)
+
+    (bench.folder / "text.so").write_text("no library")
+    result = bench.verify("--plugin", "text.so")
+    checks.equal(result.status, 1, "a library that cannot be loaded", result)
+    checks.that("cannot be loaded" in result.out.decode(), "it says so", result.out.decode()[:500])
+
+
+def main() -> None:
+    bin_dir, example, wrong = arguments("BIN_DIR EXAMPLE_PLUGIN WRONG_PLUGIN", 3)
+    checks = Checks()
+    with temporary_folder() as name:
+        bench = Bench(checks, program(bin_dir, "apb-verify"), Path(name))
+        check_pass(bench)
+        check_diagnosis(bench)
+        check_sampled_rows(bench)
+        check_whole_cases(bench, program(bin_dir, "apb-case"))
+        check_bad_input(bench)
+        check_plugins(bench, Path(example).resolve(), Path(wrong).resolve())
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()

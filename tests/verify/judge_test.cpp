@@ -1,0 +1,187 @@
+// What is judged, what is listed as missing, and the verdicts on importance and selection.
+
+#include "reference/verify/judge.hpp"
+
+#include <limits>
+
+#include "reference/core/error.hpp"
+#include "tests/catch.hpp"
+#include "tests/verify/verify_case.hpp"
+
+namespace apb {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+CaseFile small_case(Compressor compressor = Compressor::kRandom) {
+  CaseShape shape{3, {30, 25, 20}, 7, 2, 6, 4, 2, 8};
+  shape.compressor = compressor;
+  return make_case(31, shape, ValueType::kBfloat16);
+}
+
+CandidateFile selection_of(const CaseFile& problem, bool with_importance) {
+  CandidateFile candidate{ValueType::kBfloat16, ValueType::kBfloat16, {}, {}};
+  for (const CaseRank& rank : problem.ranks) {
+    CandidateRank given;
+    given.rank = rank.rank;
+    given.kept_positions = rank.kept_positions;
+    if (with_importance) given.importance = rank.importance;
+    candidate.ranks.push_back(given);
+  }
+  return candidate;
+}
+
+const Verdict& verdict_of(const Judgement& judgement, int rank, const std::string& quantity) {
+  for (const Verdict& verdict : judgement.verdicts) {
+    if (verdict.rank == rank && verdict.quantity == quantity) return verdict;
+  }
+  throw std::logic_error("no verdict on " + quantity);
+}
+
+TEST_CASE("what is absent is listed, and fails only if it is required", "[verify]") {
+  const CaseFile problem = small_case();
+  Judgement judgement = judge(problem, selection_of(problem, false), {});
+  CHECK(judgement.pass());
+  CHECK(judgement.verdicts.size() == 3);
+  CHECK(judgement.not_judged.size() == 9);  // out, lse and importance of three ranks
+  require_quantities(judgement, {"kept_positions"});
+  CHECK(judgement.pass());
+  require_quantities(judgement, {"out"});
+  CHECK(!judgement.pass());
+  CHECK_THROWS_AS(require_quantities(judgement, {"output"}), BadInput);
+}
+
+TEST_CASE("nothing to judge is bad input", "[verify]") {
+  const CaseFile problem = small_case();
+  CHECK_THROWS_AS(judge(problem, {}, {}), BadInput);
+  CandidateFile empty;
+  empty.ranks.emplace_back();
+  CHECK_THROWS_AS(judge(problem, empty, {}), BadInput);
+  empty.ranks[0].rank = 7;
+  empty.ranks[0].lse = Matrix<double>();
+  CHECK_THROWS_AS(judge(problem, empty, {}), BadInput);
+}
+
+TEST_CASE("the candidate's own importance decides what it must select", "[verify]") {
+  const CaseFile problem = small_case();
+  CandidateFile candidate = selection_of(problem, true);
+  CHECK(judge(problem, candidate, {}).pass());
+  // The first kept token loses its importance: it must not be kept any more.
+  const CaseRank& rank = problem.ranks[1];
+  const Index lost = rank.kept_positions[0][0] - rank.layout.block_begin;
+  (*candidate.ranks[1].importance)(lost, 0) = -1;
+  const Judgement judgement = judge(problem, candidate, {});
+  const Verdict& verdict = verdict_of(judgement, 1, "kept_positions");
+  CHECK(!verdict.pass);
+  CHECK(verdict.error == 2);  // one missing, one too many
+  CHECK(!verdict_of(judgement, 1, "importance").pass);
+  CHECK(verdict_of(judgement, 2, "importance").pass);
+}
+
+TEST_CASE("positions twice, outside, or missing are counted; order does not matter", "[verify]") {
+  const CaseFile problem = small_case();
+  const auto faults_with = [&](const std::function<void(std::vector<Index>&)>& change) {
+    CandidateFile candidate = selection_of(problem, false);
+    change((*candidate.ranks[1].kept_positions)[1]);
+    return verdict_of(judge(problem, candidate, {}), 1, "kept_positions").error;
+  };
+  CHECK(faults_with([](auto& kept) { std::reverse(kept.begin(), kept.end()); }) == 0);
+  CHECK(faults_with([](auto& kept) { kept.push_back(kept[0]); }) == 1);
+  CHECK(faults_with([](auto& kept) { kept[0] = kept[1]; }) == 2);
+  CHECK(faults_with([](auto& kept) { kept[0] = -1; }) == 2);
+  CHECK(faults_with([](auto& kept) { kept[0] = 29; }) == 2);  // rank 0's
+  CHECK(faults_with([](auto& kept) { kept.clear(); }) == 6);
+}
+
+TEST_CASE("wrong selections are named", "[verify]") {
+  const CaseFile problem = small_case();
+  const auto explanation = [&](const std::function<void(Index&)>& change) {
+    CandidateFile candidate = selection_of(problem, false);
+    for (auto& head : *candidate.ranks[1].kept_positions) {
+      for (Index& position : head) change(position);
+    }
+    const Judgement judgement = judge(problem, candidate, {});
+    REQUIRE(judgement.diagnoses.size() == 1);
+    const Diagnosis& diagnosis = judgement.diagnoses[0].diagnosis;
+    return diagnosis.explanations.empty() ? "" : diagnosis.explanations[0].mistake;
+  };
+  CHECK(explanation([](Index& p) { ++p; }).find("one too high") != std::string::npos);
+  CHECK(explanation([](Index& p) { --p; }).find("one too low") != std::string::npos);
+  CHECK(explanation([](Index& p) { p -= 30; }).find("block's first token") != std::string::npos);
+  CHECK(explanation([](Index& p) { p = p % 2 + 40; }).empty());
+}
+
+TEST_CASE("importance of query_aware is judged by its budget", "[verify]") {
+  const CaseFile problem = small_case(Compressor::kQueryAware);
+  CandidateFile candidate{ValueType::kFloat32, ValueType::kFloat32, {}, {}};
+  // The scores by a plain double loop over the anchor's query rows, pooled by 3.
+  const CaseRank& rank = problem.ranks[2];
+  Matrix<double> scores = Matrix<double>::Zero(20, 2);
+  for (Index j = 0; j < 20; ++j) {
+    for (Index head = 0; head < 4; ++head) {
+      for (Index i = 0; i < 2; ++i) {
+        for (Index d = 0; d < 8; ++d) {
+          scores(j, head / 2) +=
+              rank.query.view().at(i, head)[d] * rank.key.view().at(9 + j, head / 2)[d] / 4;
+        }
+      }
+    }
+  }
+  CandidateRank given;
+  given.rank = 2;
+  given.importance = Matrix<double>(20, 2);
+  for (Index j = 0; j < 20; ++j) {
+    for (Index head = 0; head < 2; ++head) {
+      double most = scores(j, head);
+      for (const Index near : {std::max(j - 1, Index{0}), std::min(j + 1, Index{19})}) {
+        most = std::max(most, scores(near, head));
+      }
+      (*given.importance)(j, head) = round_to(ValueType::kFloat32, most);
+    }
+  }
+  candidate.ranks = {given};
+  const Verdict right = verdict_of(judge(problem, candidate, {}), 2, "importance");
+  CHECK(right.pass);
+  const auto fails_with = [&](double factor, double value) {
+    CandidateFile wrong = candidate;
+    double& element = (*wrong.ranks[0].importance)(4, 1);
+    element = element * factor + value;
+    const Verdict verdict = verdict_of(judge(problem, wrong, {}), 2, "importance");
+    return !verdict.pass && verdict.worst.row == 9 + 4 && verdict.worst.head == 1;
+  };
+  CHECK(fails_with(1, 1e-3));
+  CHECK(fails_with(-1, 0));
+  CHECK(fails_with(1, kNan));
+  CHECK(fails_with(1, std::numeric_limits<double>::infinity()));
+  CHECK(fails_with(0.125, 0));
+}
+
+TEST_CASE("a candidate of some rows in any order is judged on these", "[verify]") {
+  const CaseFile problem = small_case();
+  Kernel kernel;
+  kernel.compute_type = kernel.out_type = ValueType::kBfloat16;
+  const CandidateRank whole = run_kernel(kernel, problem, problem.ranks[1]);
+  const std::vector<Index> rows{33, 0, 8, 9};
+  CandidateRank some;
+  some.rank = 1;
+  some.row_index = rows;
+  some.out = HeadsTensor<double>(0, 4, 8);
+  for (const Index row : rows) some.out->append(std::as_const(*whole.out).view().slice(row, 1));
+  CandidateFile candidate{kernel.compute_type, kernel.out_type, {some}, {}};
+  CHECK(judge(problem, candidate, {}).pass());
+  JudgeOptions options;
+  options.rows_of = [](const CaseRank&) { return std::vector<Index>{8, 33}; };
+  CHECK(judge(problem, candidate, options).pass());
+  candidate.ranks[0].out->view().at(1, 2)[3] += 0.5;  // row 0
+  CHECK(judge(problem, candidate, options).pass());   // not among those that are judged
+  const Judgement judgement = judge(problem, candidate, {});
+  CHECK(!judgement.pass());
+  CHECK(verdict_of(judgement, 1, "out max").worst.row == 0);
+  CHECK(verdict_of(judgement, 1, "out max").worst.head == 2);
+  CHECK(verdict_of(judgement, 1, "out max").worst.element == 3);
+  options.rows_of = [](const CaseRank&) { return std::vector<Index>{5}; };
+  CHECK_THROWS_AS(judge(problem, candidate, options), BadInput);
+}
+
+}  // namespace
+}  // namespace apb

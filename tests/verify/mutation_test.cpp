@@ -1,0 +1,300 @@
+// Every known mistake is made on purpose, by a kernel that shares no code with the judge: it must
+// be rejected, and the diagnosis must name it.
+
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "tests/catch.hpp"
+#include "tests/verify/verify_case.hpp"
+
+namespace apb {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+struct NamedShape {
+  std::string name;
+  CaseShape shape;
+};
+
+/// Lengths off every tile; the last rank has an anchor and passing entries of two ranks.
+const std::vector<NamedShape>& shapes() {
+  static const std::vector<NamedShape> all{
+      {"9/3", {3, {70, 53, 61}, 21, 2, 25, 9, 3, 16}},
+      {"32/8", {3, {40, 40, 40}, 10, 0, 11, 32, 8, 16}},
+      {"28/4", {3, {60, 20, 45}, 18, 3, 19, 28, 4, 8}},
+      {"1/1", {3, {150, 141, 137}, 37, 1, 45, 1, 1, 32}},
+  };
+  return all;
+}
+
+/// The explanations of the last rank's failure, the best first.
+std::string diagnosis_text(const CaseFile& problem, const CandidateFile& candidate) {
+  const Judgement judgement = judge(problem, candidate, {});
+  CHECK(!judgement.pass());
+  if (judgement.diagnoses.empty()) return "no diagnosis";
+  return judgement.diagnoses.back().diagnosis.text();
+}
+
+/// The first explanation, or all of the text if there is none.
+std::string first_explanation(const CaseFile& problem, const CandidateFile& candidate) {
+  const Judgement judgement = judge(problem, candidate, {});
+  CHECK(!judgement.pass());
+  if (judgement.diagnoses.empty()) return "no diagnosis";
+  const Diagnosis& diagnosis = judgement.diagnoses.back().diagnosis;
+  return diagnosis.explanations.empty() ? diagnosis.text() : diagnosis.explanations[0].mistake;
+}
+
+/// A wrong kernel, of the last rank of the case.
+using MakeWrong = std::function<void(const CaseRank&, Kernel&)>;
+
+struct Mutation {
+  std::string wanted;  ///< how the explanation begins
+  MakeWrong make;
+  /// Whether it is one: some head maps are right by chance.
+  std::function<bool(const CaseShape&)> is_wrong = [](const CaseShape&) { return true; };
+};
+
+auto missing_tail(Index count) {
+  return [count](const CaseRank& rank, Kernel& kernel) {
+    kernel.visible = [passing = rank.layout.passing_rows, count](Segment q, Index i, Segment k,
+                                                                 Index j) {
+      if (k == Segment::kPassing && j >= passing - count) return false;
+      return is_visible(q, i, k, j);
+    };
+  };
+}
+
+auto zero_tail(Index count) {
+  return [count](const CaseRank& rank, Kernel& kernel) {
+    kernel.value_is_zero = [passing = rank.layout.passing_rows, count](Segment k, Index j) {
+      return k == Segment::kPassing && j >= passing - count;
+    };
+  };
+}
+
+void top_left(const CaseRank& rank, Kernel& kernel) {
+  const Index anchor = rank.layout.anchor_rows;
+  const Index passing = rank.layout.passing_rows;
+  kernel.visible = [anchor, passing](Segment q, Index i, Segment k, Index j) {
+    const Index row = q == Segment::kAnchor ? i : anchor + i;
+    const Index before = k == Segment::kAnchor    ? 0
+                         : k == Segment::kPassing ? anchor
+                                                  : anchor + passing;
+    return before + j <= row;
+  };
+}
+
+auto off_by(Index step) {
+  return [step](const CaseRank&, Kernel& kernel) {
+    kernel.visible = [step](Segment q, Index i, Segment k, Index j) {
+      return q == k ? j <= i + step : is_visible(q, i, k, j);
+    };
+  };
+}
+
+void border_tile_of_16(const CaseRank& rank, Kernel& kernel) {
+  const Index anchor = rank.layout.anchor_rows;
+  kernel.visible = [anchor](Segment q, Index i, Segment k, Index j) {
+    const bool in_tile = q == Segment::kBlock && anchor + i < (anchor + 15) / 16 * 16;
+    return is_visible(q, i, k, j) && !(in_tile && k == Segment::kPassing);
+  };
+}
+
+const std::vector<Mutation>& mutations() {
+  static const std::vector<Mutation> all{
+      {"anchor rows see the passing block",
+       [](const CaseRank&, Kernel& kernel) {
+         kernel.visible = [](Segment q, Index i, Segment k, Index j) {
+           return k == Segment::kPassing || is_visible(q, i, k, j);
+         };
+       }},
+      {"block rows miss keys of the passing block: the last 1 of", missing_tail(1)},
+      {"block rows miss keys of the passing block: the last 7 of", missing_tail(7)},
+      {"block rows miss keys of the passing block: all", missing_tail(1000)},
+      {"values of the passing block read as 0: the last 1 of", zero_tail(1)},
+      {"values of the passing block read as 0: the last 6 of", zero_tail(6)},
+      {"values of the passing block read as 0: all", zero_tail(1000)},
+      {"causal mask aligned top-left: row i sees keys 0…i of [anchor, passing, block]", top_left},
+      {"causal mask off by one: row i sees own keys 0…i+1", off_by(1)},
+      {"causal mask missing inside anchor and block", off_by(100000)},
+      {"GQA map wrong: query head h reads KV head h % num_kv_heads",
+       [](const CaseRank&, Kernel& kernel) {
+         kernel.kv_head = [](Index head, Index, Index kv_heads) { return head % kv_heads; };
+       },
+       [](const CaseShape& shape) { return shape.num_kv_heads > 1; }},
+      {"GQA map wrong: query head h reads KV head h / num_kv_heads",
+       [](const CaseRank&, Kernel& kernel) {
+         kernel.kv_head = [](Index head, Index, Index kv_heads) {
+           return std::min(head / kv_heads, kv_heads - 1);
+         };
+       },
+       [](const CaseShape& shape) {
+         return shape.num_q_heads != shape.num_kv_heads * shape.num_kv_heads;
+       }},
+      {"lse in base 2",
+       [](const CaseRank&, Kernel& kernel) { kernel.lse_factor = std::numbers::log2e; }},
+      {"softmax scale missing",
+       [](const CaseRank&, Kernel& kernel) { kernel.scale = [](double) { return 1.0; }; }},
+      {"softmax scale squared",
+       [](const CaseRank&, Kernel& kernel) { kernel.scale = [](double s) { return s * s; }; }},
+      {"softmax scale times ln 2",
+       [](const CaseRank&, Kernel& kernel) {
+         kernel.scale = [](double s) { return s * std::numbers::ln2; };
+       }},
+      {"tile border: block rows in the tile of 16", border_tile_of_16},
+  };
+  return all;
+}
+
+TEST_CASE("every known mistake is rejected and named", "[verify]") {
+  int named = 0;
+  for (const auto& [name, shape] : shapes()) {
+    for (const ValueType type : {ValueType::kFloat32, ValueType::kBfloat16, ValueType::kFloat16}) {
+      const CaseFile problem = make_case(21, shape, type);
+      const CaseRank& rank = problem.ranks.back();
+      for (const Mutation& mutation : mutations()) {
+        if (!mutation.is_wrong(shape)) continue;
+        CAPTURE(name, to_string(type), mutation.wanted);
+        Kernel kernel;
+        kernel.compute_type = kernel.out_type = type;
+        mutation.make(rank, kernel);
+        CandidateFile candidate{type, type, {run_kernel(kernel, problem, rank)}, {}};
+        const std::string found = first_explanation(problem, candidate);
+        CAPTURE(found);
+        CHECK(found.starts_with(mutation.wanted));
+        ++named;
+      }
+    }
+  }
+  CHECK(named == 3 * (17 * 4 - 3));  // 1/1 has one head map, 9/3 one of the wrong ones is right
+}
+
+TEST_CASE("a mask that hides the row itself is named, rows that then see nothing too", "[verify]") {
+  const CaseFile problem = make_case(22, shapes()[0].shape, ValueType::kFloat16);
+  Kernel kernel;
+  kernel.compute_type = kernel.out_type = ValueType::kFloat16;
+  off_by(-1)(problem.ranks[2], kernel);
+  for (const std::size_t r : {0U, 2U}) {
+    CandidateFile candidate{
+        kernel.compute_type, kernel.out_type, {run_kernel(kernel, problem, problem.ranks[r])}, {}};
+    CHECK(first_explanation(problem, candidate).starts_with("causal mask off by one: "));
+  }
+}
+
+TEST_CASE("two mistakes at once, one in out and one in lse, are both named", "[verify]") {
+  const CaseFile problem = make_case(23, shapes()[1].shape, ValueType::kBfloat16);
+  Kernel kernel;
+  kernel.compute_type = kernel.out_type = ValueType::kBfloat16;
+  zero_tail(6)(problem.ranks[2], kernel);
+  kernel.lse_factor = std::numbers::log2e;
+  const std::string text = diagnosis_text(
+      problem,
+      {kernel.compute_type, kernel.out_type, {run_kernel(kernel, problem, problem.ranks[2])}, {}});
+  CAPTURE(text);
+  CHECK(text.find("out: values of the passing block read as 0: the last 6 of") !=
+        std::string::npos);
+  CHECK(text.find("lse: lse in base 2") != std::string::npos);
+}
+
+TEST_CASE("the ranks' passing blocks in the wrong order are named", "[verify]") {
+  for (const NamedShape& one : shapes()) {
+    CaseFile problem = make_case(24, one.shape, ValueType::kBfloat16);
+    Kernel kernel;
+    kernel.compute_type = kernel.out_type = ValueType::kBfloat16;
+    CAPTURE(one.name);
+
+    // Values of rank 1 before those of rank 0, keys right.
+    CaseFile wrong = problem;
+    CaseRank& rank = wrong.ranks[2];
+    const Index first = problem.ranks[0].layout.num_kept;
+    HeadsTensor<double> value(0, rank.key.heads(), rank.key.head_dim());
+    const auto whole = problem.ranks[2].passing_value.view();
+    value.append(whole.slice(first, whole.rows - first));
+    value.append(whole.slice(0, first));
+    rank.passing_value = value;
+    std::string found = first_explanation(
+        problem, {kernel.compute_type, kernel.out_type, {run_kernel(kernel, wrong, rank)}, {}});
+    CHECK(found.starts_with("passing blocks of the ranks in the wrong order: values reversed"));
+
+    // Rank 1 takes its own entries for rank 0's: those of "ranks 1 to 1".
+    rank = problem.ranks[1];
+    rank.passing_key = problem.ranks[2].passing_key;
+    rank.passing_value = problem.ranks[2].passing_value;
+    const Index own = problem.ranks[1].layout.num_kept;
+    rank.passing_key = HeadsTensor<double>(0, rank.key.heads(), rank.key.head_dim());
+    rank.passing_key.append(problem.ranks[2].passing_key.view().slice(first, own));
+    rank.passing_value = HeadsTensor<double>(0, rank.key.heads(), rank.key.head_dim());
+    rank.passing_value.append(problem.ranks[2].passing_value.view().slice(first, own));
+    rank.layout.passing_rows = own;
+    found = first_explanation(
+        problem, {kernel.compute_type, kernel.out_type, {run_kernel(kernel, wrong, rank)}, {}});
+    CHECK(found.starts_with("passing blocks of the ranks in the wrong order: entries of ranks 1"));
+  }
+}
+
+TEST_CASE("failures that only have a place are named by it", "[verify]") {
+  const CaseFile problem = make_case(25, shapes()[3].shape, ValueType::kFloat16);
+  const CaseRank& rank = problem.ranks.back();
+  Kernel kernel;
+  kernel.compute_type = kernel.out_type = ValueType::kFloat16;
+  const CandidateRank right = run_kernel(kernel, problem, rank);
+  const auto with = [&](const std::function<void(Index, double*, double&)>& change) {
+    CandidateRank changed = right;
+    for (Index row = 0; row < rank.layout.rows(); ++row) {
+      change(row, changed.out->view().at(row, 0), (*changed.lse)(row, 0));
+    }
+    return first_explanation(problem, {kernel.compute_type, kernel.out_type, {changed}, {}});
+  };
+  const Index rows = rank.layout.rows();
+
+  CHECK(with([](Index row, double* out, double&) {
+          if (row % 64 == 63) out[3] += 1;
+        }) == "tile border: exactly the rows with number = 63 modulo 64 fail");
+  CHECK(with([&](Index row, double* out, double&) {
+          if (row >= rows / 128 * 128 + 1) out[3] += 1;
+        }).starts_with("tile border: only rows beyond the last full tile of"));
+  CHECK(with([](Index, double* out, double&) {
+          out[1] = kNan;
+        }).starts_with("NaN or infinity from padding"));
+  CHECK(with([&](Index row, double* out, double& lse) {
+          if (row >= rows / 32 * 32) out[0] = lse = kNan;
+        }).find("beyond the last full tile of") != std::string::npos);
+  const std::string unknown = with([](Index row, double* out, double&) {
+    if (row == 5 || row == 9 || row == 44) out[3] = -out[3];
+  });
+  CHECK(unknown.find("unknown pattern") != std::string::npos);
+  CHECK(unknown.find("rows 5, 9, 44 (3 of") != std::string::npos);
+}
+
+TEST_CASE("a merge without the shift and a wrong lse of nothing are named", "[verify]") {
+  CaseFile problem = make_case(26, {2, {30, 0}, 0, 0, 0, 2, 1, 4}, ValueType::kFloat32);
+  add_decode(problem, 27, 2);
+  problem.decode->ranks[1].key = problem.decode->ranks[1].value = HeadsTensor<double>(0, 1, 4);
+  problem.decode->ranks[1].query_keys = 0;
+  const auto part = [&](const std::vector<std::size_t>& ranks) {
+    return true_attention(decode_reading(*problem.decode, ranks, problem.config), count_up(2),
+                          count_up(2));
+  };
+  CandidateFile candidate{ValueType::kFloat32, ValueType::kFloat32, {}, DecodeCase{}};
+  candidate.decode->ranks.resize(2);
+  candidate.decode->ranks[1].out = part({1}).out;
+  candidate.decode->ranks[1].lse = -part({1}).lse;  // +inf
+  CHECK(first_explanation(problem, candidate) ==
+        "lse is +inf for rows that see nothing (must be -inf)");
+
+  candidate.decode->ranks.clear();
+  for (double& value : problem.decode->query.values()) value *= 300;  // lse far beyond 88
+  const AttentionRows merged = part({0, 1});
+  candidate.decode->out = merged.out;
+  candidate.decode->lse = merged.lse;
+  CHECK(judge(problem, candidate, {}).pass());
+  REQUIRE(merged.lse.minCoeff() > 100);
+  for (double& value : candidate.decode->out.values()) value = kNan;
+  candidate.decode->lse.setConstant(std::numeric_limits<double>::infinity());
+  CHECK(first_explanation(problem, candidate).starts_with("merge without the shift"));
+}
+
+}  // namespace
+}  // namespace apb

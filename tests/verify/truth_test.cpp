@@ -1,0 +1,180 @@
+// The fast truth against attend(), which is tested by itself, on any rows and heads.
+
+#include "reference/verify/truth.hpp"
+
+#include <omp.h>
+
+#include <cmath>
+#include <limits>
+
+#include "tests/attention/naive_attention.hpp"
+#include "tests/catch.hpp"
+#include "tests/compare.hpp"
+#include "tests/verify/verify_case.hpp"
+
+namespace apb {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInf = std::numeric_limits<double>::infinity();
+
+CaseShape shape_of(Index seed) {
+  switch (seed % 4) {
+    case 0:
+      return {3, {40, 37, 29}, 11, 2, 9, 6, 2, 16};
+    case 1:
+      return {2, {131, 150}, 40, 0, 100, 4, 4, 8};
+    case 2:
+      return {4, {5, 1, 0, 3}, 5, 1, 2, 1, 1, 3};
+    default:
+      return {2, {65, 64}, 0, 0, 20, 3, 1, 5};
+  }
+}
+
+/// Both kinds of rows by attend().
+AttentionPartial<double> by_attend(const CaseRank& rank, const ApbConfig& config) {
+  const Index anchor = rank.layout.anchor_rows;
+  const Index block = rank.layout.block_len;
+  Counters counters;
+  const auto key = rank.key.view();
+  const auto value = rank.value.view();
+  const std::vector<KeySegment<double>> own{
+      {key.slice(0, anchor), value.slice(0, anchor), Visibility::kCausal}};
+  const std::vector<KeySegment<double>> all{
+      {key.slice(0, anchor), value.slice(0, anchor), Visibility::kAll},
+      {rank.passing_key.view(), rank.passing_value.view(), Visibility::kAll},
+      {key.slice(anchor, block), value.slice(anchor, block), Visibility::kCausal}};
+  auto result =
+      attend<double>(rank.query.view().slice(0, anchor), own, config.softmax_scale, counters);
+  const auto lower =
+      attend<double>(rank.query.view().slice(anchor, block), all, config.softmax_scale, counters);
+  Matrix<double> lse(anchor + block, config.num_q_heads);
+  lse << result.lse, lower.lse;
+  result.lse = lse;
+  result.out.append(lower.out.view());
+  return result;
+}
+
+TEST_CASE("true_attention equals attend on all rows", "[verify]") {
+  for (Index seed = 0; seed < 12; ++seed) {
+    const CaseFile problem =
+        make_case(static_cast<std::uint64_t>(seed), shape_of(seed), ValueType::kFloat64);
+    for (const CaseRank& rank : problem.ranks) {
+      CAPTURE(seed, rank.rank);
+      const Reading reading = prefill_reading(rank, problem.config);
+      const auto truth = true_attention(reading, count_up(rank.layout.rows()),
+                                        count_up(problem.config.num_q_heads));
+      const auto expected = by_attend(rank, problem.config);
+      CHECK(compare(truth.out, expected.out) <= 1e-13);
+      CHECK(compare(truth.lse, expected.lse) <= 1e-13);
+    }
+  }
+}
+
+TEST_CASE("chosen rows and heads are those of the whole", "[verify]") {
+  const CaseFile problem = make_case(3, shape_of(1), ValueType::kFloat64);
+  const CaseRank& rank = problem.ranks[1];
+  const Reading reading = prefill_reading(rank, problem.config);
+  const auto whole = true_attention(reading, count_up(rank.layout.rows()), count_up(4));
+  const std::vector<Index> rows{0, 39, 40, 41, 100, 189};
+  const std::vector<Index> heads{1, 3};
+  const auto some = true_attention(reading, rows, heads);
+  REQUIRE(some.out.rows() == 6);
+  REQUIRE(some.out.heads() == 2);
+  for (Index i = 0; i < 6; ++i) {
+    for (Index h = 0; h < 2; ++h) {
+      const Index row = rows[static_cast<std::size_t>(i)];
+      const Index head = heads[static_cast<std::size_t>(h)];
+      CHECK(std::abs(some.lse(i, h) - whole.lse(row, head)) <= 1e-13);
+      for (Index d = 0; d < 8; ++d) {
+        CHECK(std::abs(some.out.view().at(i, h)[d] - whole.out.view().at(row, head)[d]) <= 1e-13);
+      }
+    }
+  }
+}
+
+TEST_CASE("the truth does not depend on the number of threads", "[verify]") {
+  const CaseFile problem = make_case(4, shape_of(0), ValueType::kFloat64);
+  const Reading reading = prefill_reading(problem.ranks[2], problem.config);
+  const int threads = omp_get_max_threads();
+  omp_set_num_threads(1);
+  const auto one = true_attention(reading, count_up(42), count_up(6));
+  omp_set_num_threads(3);
+  const auto three = true_attention(reading, count_up(42), count_up(6));
+  omp_set_num_threads(threads);
+  CHECK(bit_equal(one.out, three.out));
+  CHECK(bit_equal(one.lse, three.lse));
+  CHECK(one.max_abs_score == three.max_abs_score);
+}
+
+TEST_CASE("what is not visible never matters, what is visible does", "[verify]") {
+  CaseFile problem = make_case(5, shape_of(0), ValueType::kFloat64);
+  CaseRank& rank = problem.ranks[1];
+  const Index last = rank.layout.rows() - 1;
+  const auto all = [&] {
+    return true_attention(prefill_reading(rank, problem.config), count_up(last + 1), count_up(6));
+  };
+  const auto before = all();
+  // The last row's key and value are seen by the last row only.
+  for (Index d = 0; d < 16; ++d) {
+    rank.key.view().at(last, 0)[d] = kNan;
+    rank.value.view().at(last, 1)[d] = kNan;
+  }
+  const auto after = all();
+  for (Index row = 0; row <= last; ++row) {
+    CHECK(std::isnan(after.lse(row, 0)) == (row == last));
+    CHECK(std::isnan(after.out.view().at(row, 5)[3]) == (row == last));
+    if (row < last) CHECK(after.lse(row, 0) == before.lse(row, 0));
+  }
+}
+
+TEST_CASE("scores of -inf weigh nothing, +inf gives NaN, nothing gives 0 and -inf", "[verify]") {
+  DecodeCase decode;
+  decode.query = HeadsTensor<double>(1, 1, 1);
+  decode.query.values() = {1};
+  decode.ranks.resize(1);
+  DecodeRank& cache = decode.ranks[0];
+  ApbConfig config;
+  const auto run = [&](std::vector<double> keys) {
+    cache.key = cache.value = HeadsTensor<double>(std::ssize(keys), 1, 1);
+    for (std::size_t j = 0; j < keys.size(); ++j)
+      cache.value.values()[j] = static_cast<double>(j + 1);
+    cache.key.values() = std::move(keys);
+    return true_attention(decode_reading(decode, {0}, config), count_up(1), count_up(1));
+  };
+  CHECK(run({}).out.values()[0] == 0);
+  CHECK(run({}).lse(0, 0) == -kInf);
+  CHECK(run({-kInf}).out.values()[0] == 0);
+  CHECK(run({-kInf}).lse(0, 0) == -kInf);
+  CHECK(run({-kInf, 0}).out.values()[0] == 2);
+  CHECK(run({-kInf, 0}).lse(0, 0) == 0);
+  CHECK(std::isnan(run({kInf, 0}).out.values()[0]));
+  CHECK(std::isnan(run({kNan, 0}).lse(0, 0)));
+  CHECK(std::abs(run({-1e5, -1e5}).lse(0, 0) + 1e5 - std::log(2.0)) <= 1e-10);
+  CHECK(run({-1e5, -1e5}).out.values()[0] == 1.5);
+  CHECK(run({-300, 4}).max_abs_score == 300);
+}
+
+TEST_CASE("plain rounds the weights to the compute type and out to its own", "[verify]") {
+  // One row, two keys with scores 0 and -1: the weights are 1 and exp(-1).
+  DecodeCase decode;
+  decode.query = HeadsTensor<double>(1, 1, 1);
+  decode.query.values() = {1};
+  decode.ranks.resize(1);
+  decode.ranks[0].key = decode.ranks[0].value = HeadsTensor<double>(2, 1, 1);
+  decode.ranks[0].key.values() = {0, -1};
+  decode.ranks[0].value.values() = {0, 1};
+  const Reading reading = decode_reading(decode, {0}, ApbConfig{});
+  const double weight = std::exp(-1.0);
+  for (const ValueType type : {ValueType::kFloat32, ValueType::kBfloat16, ValueType::kFloat16}) {
+    const auto plain =
+        plain_attention(reading, count_up(1), count_up(1), type, ValueType::kFloat32);
+    CHECK(std::abs(plain.out.values()[0] - round_to(type, weight) / (1 + weight)) <= 1e-7);
+    const auto rounded = plain_attention(reading, count_up(1), count_up(1), type, type);
+    CHECK(rounded.out.values()[0] == round_to(type, plain.out.values()[0]));
+    CHECK(std::abs(plain.lse(0, 0) - std::log(1 + weight)) <= 1e-7);
+  }
+}
+
+}  // namespace
+}  // namespace apb
