@@ -18,7 +18,7 @@ from typing import Any, Optional
 
 from tool_testing import Checks, Result, arguments, environment, folder_listing, run, temporary_folder
 
-COMMANDS = ("demo", "explain", "run", "import", "test")
+COMMANDS = ("demo", "explain", "run", "import", "case", "verify", "test")
 BUILD_S = 1500  # the first start may build everything
 NOBODY = "http://127.0.0.1:9/simple"  # the discard port: refused at once
 
