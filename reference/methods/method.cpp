@@ -39,13 +39,25 @@ std::string_view to_string(Method method) {
   return "?";
 }
 
-Method parse_method(std::string_view name) {
+namespace {
+
+Method parse_among(std::span<const Method> methods, std::string_view name) {
   std::string allowed;
-  for (const Method method : kMethods) {
+  for (const Method method : methods) {
     if (to_string(method) == name) return method;
     allowed += (allowed.empty() ? "" : ", ") + std::string(to_string(method));
   }
   throw BadInput("config", "method", name, "one of " + allowed);
+}
+
+}  // namespace
+
+Method parse_method(std::string_view name) {
+  return parse_among(kMethods, name);
+}
+
+Method parse_block_method(std::string_view name) {
+  return parse_among(kBlockMethods, name);
 }
 
 ApbConfig method_config(Method method, const ApbConfig& given) {

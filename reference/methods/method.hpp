@@ -29,6 +29,9 @@ inline constexpr std::array kBlockMethods{Method::kFull, Method::kStar, Method::
 /// \throws BadInput on an unknown name, listing the known ones
 [[nodiscard]] Method parse_method(std::string_view name);
 
+/// As parse_method, among kBlockMethods.
+[[nodiscard]] Method parse_block_method(std::string_view name);
+
 /// One layer's projections on one rank. Rows are those of the rank's layout, anchor first.
 template <class Scalar>
 struct LayerInput {

@@ -56,7 +56,7 @@ CaseFile make_case(const CaseOptions& options) {
   if (options.decode && config.query_len == 0) {
     throw BadInput("case", "query-len", 0, "at least 1 with --decode");
   }
-  return random_case(parse_method(options.method), config, type, adversary(options),
+  return random_case(parse_block_method(options.method), config, type, adversary(options),
                      options.decode);
 }
 

@@ -91,7 +91,7 @@ CaseFile model_case(const CaseOptions& options, ValueType type) {
     throw BadInput("case", "embedded-query", config.embedded_query_len,
                    fmt::format("at most the query's {} tokens", config.query_len));
   }
-  const Method method = parse_method(options.method);
+  const Method method = parse_block_method(options.method);
   const BlockLayout layout = make_block_layout(config);
   const auto weights = options.model.weights<float>();
   std::vector<RowTensors> inputs(layout.ranks.size());

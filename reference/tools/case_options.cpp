@@ -125,6 +125,10 @@ ApbConfig make_config(const CaseOptions& options, const ApbConfig& defaults) {
   config.anchor_convention = parse_anchor_convention(options.convention);
   config.query_insert_at = options.query_insert_at;
   config.compressor = parse_compressor(options.compressor);
+  if (config.compressor == Compressor::kRetainingHead) {
+    throw BadInput("case", "compressor", options.compressor,
+                   "query_aware, random, recent or none (no heads are at hand here)");
+  }
   const bool keeps = config.compressor != Compressor::kNone;
   config.num_kept = options.num_kept.value_or(keeps ? defaults.num_kept : 0);
   config.pool_kernel = options.pool_kernel;
@@ -134,7 +138,7 @@ ApbConfig make_config(const CaseOptions& options, const ApbConfig& defaults) {
   config.head_dim = options.head_dim.value_or(defaults.head_dim);
   config.softmax_scale = 1.0 / std::sqrt(static_cast<double>(std::max(config.head_dim, Index{1})));
   config.validate();
-  config = method_config(parse_method(options.method), config);
+  config = method_config(parse_block_method(options.method), config);
   config.validate();
   return config;
 }

@@ -50,6 +50,7 @@ REFUSED_LINES: list[tuple[list[object], list[str]]] = [
     (["o.h5", "--adversarial", "rude"], ["adversarial = rude", *ADVERSARIES]),
     (["o.h5", "--dtype", "float8"], ["float8", *PRECISIONS]),
     (["o.h5", "--method", "ring"], ["method = ring", "full, star, apb"]),
+    (["o.h5", "--compressor", "retaining_head"], ["compressor = retaining_head", "query_aware"]),
     (["o.h5", "--ranks", 0], ["num_ranks = 0", "between 1 and"]),
     (["o.h5", "--doc-len", -1], ["doc_len = -1"]),
     (["o.h5", "--doc-len", 10, "--anchor", 4], ["anchor_len = 4", "3 tokens"]),

@@ -2,6 +2,7 @@
 
 #include "reference/verify/judge.hpp"
 
+#include <cmath>
 #include <limits>
 
 #include "reference/core/error.hpp"
@@ -154,6 +155,61 @@ TEST_CASE("importance of query_aware is judged by its budget", "[verify]") {
   CHECK(fails_with(1, kNan));
   CHECK(fails_with(1, std::numeric_limits<double>::infinity()));
   CHECK(fails_with(0.125, 0));
+}
+
+/// Pooled scores of a retaining head by plain loops; the hidden layer rounded to a type.
+Matrix<double> retaining_importance(const RetainingCase& retaining, ValueType type, bool silu) {
+  const Index rows = retaining.input.rows();
+  Matrix<double> scores = Matrix<double>::Zero(rows, retaining.fc2.rows());
+  for (Index j = 0; j < rows; ++j) {
+    for (Index unit = 0; unit < retaining.fc1.rows(); ++unit) {
+      double hidden = 0;
+      for (Index i = 0; i < retaining.fc1.cols(); ++i) {
+        hidden += retaining.fc1(unit, i) * retaining.input(j, i);
+      }
+      if (silu) hidden /= 1 + std::exp(-hidden);
+      hidden = round_to(type, hidden);
+      for (Index head = 0; head < scores.cols(); ++head) {
+        scores(j, head) += retaining.fc2(head, unit) * hidden;
+      }
+    }
+  }
+  Matrix<double> pooled = scores;
+  for (Index j = 0; j < rows; ++j) {
+    for (const Index near : {std::max(j - 1, Index{0}), std::min(j + 1, rows - 1)}) {
+      pooled.row(j) = pooled.row(j).cwiseMax(scores.row(near));
+    }
+  }
+  return pooled.unaryExpr([&](double value) { return round_to(type, value); });
+}
+
+TEST_CASE("importance of retaining heads is judged by its budget", "[verify]") {
+  CaseFile problem = small_case();
+  problem.config.compressor = Compressor::kRetainingHead;
+  CandidateRank given;
+  given.rank = 2;
+  given.importance = problem.ranks[2].importance;
+  given.kept_positions = problem.ranks[2].kept_positions;
+  const auto judged = [&](ValueType type) { return judge(problem, {type, type, {given}, {}}, {}); };
+  const Judgement blind = judged(ValueType::kFloat32);
+  CHECK(blind.not_judged.front().why == "the case holds no retaining_input");
+
+  RandomTensors random(32);
+  const auto matrix = [&](Index rows, Index columns) {
+    const auto heads = random.heads<double>(rows, 1, columns);
+    return Matrix<double>(heads.view().head(0));
+  };
+  const RetainingCase retaining{matrix(20, 64), matrix(5, 64), matrix(2, 5)};
+  problem.ranks[2].retaining = retaining;
+  for (const ValueType type : {ValueType::kFloat32, ValueType::kBfloat16, ValueType::kFloat16}) {
+    given.importance = retaining_importance(retaining, type, true);
+    CHECK(verdict_of(judged(type), 2, "importance").pass);
+    given.importance = retaining_importance(retaining, type, false);
+    CHECK_FALSE(verdict_of(judged(type), 2, "importance").pass);
+  }
+  given.importance = retaining_importance(retaining, ValueType::kFloat32, true);
+  (*given.importance)(4, 1) += 1e-2;
+  CHECK_FALSE(verdict_of(judged(ValueType::kFloat32), 2, "importance").pass);
 }
 
 TEST_CASE("a candidate of some rows in any order is judged on these", "[verify]") {
