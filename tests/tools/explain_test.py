@@ -254,7 +254,7 @@ BAD = [
     (["--ranks", "-3"], "num_ranks"),
     (["--anchor", "5"], "anchor_len"),
     (["--anchor", "-1"], "anchor_len"),
-    (["--query", "-1"], "embedded_query_len"),
+    (["--query", "-1"], "query_len"),
     (["--query", "3", "--convention", "official"], "embedded_query_len"),
     (["--convention", "mine"], "paper, official"),
     (["--query-insert-at", "1"], "query_insert_at"),

@@ -2,6 +2,7 @@
 
 #include "reference/verify/judge.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -192,7 +193,9 @@ TEST_CASE("importance of retaining heads is judged by its budget", "[verify]") {
   given.kept_positions = problem.ranks[2].kept_positions;
   const auto judged = [&](ValueType type) { return judge(problem, {type, type, {given}, {}}, {}); };
   const Judgement blind = judged(ValueType::kFloat32);
-  CHECK(blind.not_judged.front().why == "the case holds no retaining_input");
+  CHECK(std::ranges::any_of(blind.not_judged, [](const NotJudged& missing) {
+    return missing.why == "the case holds no retaining_input";
+  }));
 
   RandomTensors random(32);
   const auto matrix = [&](Index rows, Index columns) {
