@@ -62,7 +62,7 @@ extern "C" int apb_attention(const apb_attention_call* call) {
   if (fault == "status") return 7;
   if (fault == "exit") _exit(3);
   if (fault == "unsupported") return APB_UNSUPPORTED;
-  if (fault == "talk") static_cast<void>(write(STDOUT_FILENO, "hello\n", 6));
+  if (fault == "talk" && write(STDOUT_FILENO, "hello\n", 6) != 6) return 8;
   if (fault == "nothing") return APB_OK;
   return call_changed(fault, *call);
 }

@@ -73,7 +73,7 @@ TEST_CASE("the candidate's own importance decides what it must select", "[verify
   const Index lost = rank.kept_positions[0][0] - rank.layout.block_begin;
   (*candidate.ranks[1].importance)(lost, 0) = -1;
   const Judgement judgement = judge(problem, candidate, {});
-  const Verdict& verdict = verdict_of(judgement, 1, "kept_positions");
+  const Verdict verdict = verdict_of(judgement, 1, "kept_positions");
   CHECK(!verdict.pass);
   CHECK(verdict.error == 2);  // one missing, one too many
   CHECK(!verdict_of(judgement, 1, "importance").pass);
