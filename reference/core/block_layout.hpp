@@ -59,10 +59,13 @@ inline constexpr Index kNoDocPos = -1;
 
 /// One rank's share of the prefill.
 struct RankLayout {
-  std::vector<RowRun> runs;   ///< in row order, anchor first; no empty run
-  Index anchor_rows = 0;      ///< rows of the anchor block, query rows included; 0 on rank 0
-  Index query_rows = 0;       ///< rows of a query that is fused into the prefill, last; else 0
-  Index block_begin = 0;      ///< doc_pos of the block's first token
+  std::vector<RowRun> runs;  ///< in row order, anchor first; no empty run
+  /// Rows of the anchor block, query rows included; 0 on rank 0 (but not in Spava).
+  Index anchor_rows = 0;
+  Index query_rows = 0;  ///< rows of a query that is fused into the prefill, last; else 0
+  /// doc_pos of the block's first token. This, block_end() and the candidates mean something only
+  /// where the block is one piece, not where it is two chunks (zigzag_ring, spava).
+  Index block_begin = 0;
   Index block_len = 0;        ///< tokens (rows) of the own block
   Index candidate_begin = 0;  ///< tokens [candidate_begin, block_end()) may be kept
   Index num_kept = 0;         ///< entries this rank keeps and passes, per KV head

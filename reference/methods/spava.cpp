@@ -7,8 +7,8 @@
 //   rows of Q see      the whole document and Q causally: exact, merged over the ranks
 //
 // A rank's two passing blocks hold what r and 2H-1-r virtual ranks kept: 2H-1 together on every
-// rank, so that all ranks have the same work. The steps below keep the order in which the authors
-// overlap them: each exchange is started before work that does not need its result.
+// rank, so that all ranks have the same work. The steps below stand in the order in which the
+// authors overlap them; here each exchange is waited for.
 
 #include "reference/methods/spava.hpp"
 

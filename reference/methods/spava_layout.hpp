@@ -11,7 +11,8 @@ inline constexpr int kSpavaQueryRank = 0;
 
 /// The anchor holds no query; embedded_query_len becomes query_len: the rows of the fused query.
 /// block_lens become the document tokens that each rank caches.
-/// \throws BadInput if block lengths are given, or the anchor is longer than the document
+/// \throws BadInput if block lengths are given, the anchor is longer than what rank 0 caches, or
+/// the compressor is retaining_head
 [[nodiscard]] ApbConfig spava_config(ApbConfig config);
 
 /// Rows of rank r: [anchor | chunk r | chunk 2 H - 1 - r | query]. The anchor, the first anchor_len

@@ -6,10 +6,12 @@
 
 namespace apb {
 
-/// One layer of Ulysses' prefill on one rank. Collective. Any number of ranks: KV head k goes to
-/// the rank whose part [r num_kv_heads / H, (r + 1) num_kv_heads / H) holds it, so that with more
-/// ranks than KV heads some have nothing to do. \param context made from exact_config \returns
-/// attention whose lse is empty: it stays on the ranks that computed it
+/// One layer of Ulysses' prefill on one rank. Collective.
+///
+/// Any number of ranks: KV head k goes to the rank r whose part [r h_kv / H, (r + 1) h_kv / H) holds
+/// it, so that with more ranks than KV heads some have nothing to do.
+/// \param context made from exact_config
+/// \returns attention whose lse is empty: it stays on the ranks that computed it
 template <class Scalar>
 [[nodiscard]] LayerOutput<Scalar> ulysses_attention(const RankContext& context,
                                                     const LayerInput<Scalar>& input,

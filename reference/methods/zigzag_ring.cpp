@@ -7,7 +7,7 @@
 //                        o < r: the early one lies before both chunks of r, the late one behind
 //                        o > r: both lie before the late chunk of r, none before its early one
 //
-// Every rank has the same work in every step.
+// With chunks of one length every rank has the same work in every step.
 
 #include "reference/methods/zigzag_ring.hpp"
 

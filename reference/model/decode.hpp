@@ -29,7 +29,7 @@ template <class Scalar>
 /// Collective.
 /// \param prefilled of this rank; its cache grows
 /// \returns the answer's token ids, the same on all ranks
-/// \throws std::invalid_argument if the query is empty, or not the one that was fused
+/// \throws std::invalid_argument if the query is empty, or not as long as the one that was fused
 template <class Scalar>
 [[nodiscard]] std::vector<int> greedy_decode(Method method, const RankContext& context,
                                              const LlamaWeights<Scalar>& weights,
@@ -44,8 +44,8 @@ template <class Scalar>
 
 /// Log probabilities of the answer's tokens given query and answer (teacher-forced), one row a
 /// token. The cache is left as it was. Collective; all ranks get the same result.
-/// \throws std::invalid_argument if query or answer is empty, or the query not the one that was
-/// fused
+/// \throws std::invalid_argument if query or answer is empty, or the query not as long as the one
+/// that was fused
 template <class Scalar>
 [[nodiscard]] Matrix<double> teacher_forced(Method method, const RankContext& context,
                                             const LlamaWeights<Scalar>& weights,
