@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <optional>
@@ -35,8 +37,9 @@ constexpr int kNoFunction = 102;
 /// At the start of the shared memory.
 struct CallRecord {
   apb_attention_call call;
-  int status;    ///< what the plug-in returned
-  int returned;  ///< 1 once it has
+  int status;                        ///< what the plug-in returned
+  int returned;                      ///< 1 once it has
+  std::array<char, 256> load_error;  ///< why the library cannot be loaded
 };
 
 /// The tensors of a call, one after another behind the record.
@@ -141,14 +144,17 @@ std::optional<int> wait_for(pid_t child, double timeout_s) {
 }
 
 /// Why a call is no success; empty if it is one.
-std::string failure(const std::optional<int>& status, const CallRecord& record, double timeout_s) {
-  if (!status) return fmt::format("hangs: killed after {:g} s (see --timeout)", timeout_s);
+std::string failure(const std::optional<int>& status, const CallRecord& record,
+                    const PluginHost& host) {
+  if (!status) return fmt::format("hangs: killed after {:g} s (see --timeout)", host.timeout_s);
   if (WIFSIGNALED(*status)) {
     return fmt::format("crashes: {} (signal {})", strsignal(WTERMSIG(*status)), WTERMSIG(*status));
   }
   const int code = WEXITSTATUS(*status);
-  if (code == kNoLibrary) return "cannot be loaded as a shared library";
-  if (code == kNoFunction) return "has no function apb_attention";
+  if (code == kNoLibrary) {
+    throw BadInput(fmt::format("{}: cannot be loaded: {}", host.library, record.load_error.data()));
+  }
+  if (code == kNoFunction) throw BadInput(host.library + ": has no function apb_attention");
   if (record.returned != 1) return fmt::format("ends the process with exit code {}", code);
   if (record.status != APB_OK && record.status != APB_UNSUPPORTED) {
     return fmt::format("returns status {}", record.status);
@@ -195,7 +201,7 @@ PluginResult call_plugin(const PluginHost& host, const ApbConfig& config,
   const std::optional<int> status = wait_for(child, host.timeout_s);
 
   PluginResult result;
-  result.why = failure(status, *record, host.timeout_s);
+  result.why = failure(status, *record, host);
   if (!result.why.empty()) return result;
   if (record->status == APB_UNSUPPORTED) {
     result.ending = PluginEnding::kUnsupported;
@@ -219,14 +225,14 @@ void serve_plugin_call(int argc, char** argv) {
   const std::vector<std::string_view> arguments(argv, argv + argc);
   if (argc != 5 || arguments[1] != kServe) return;
   const SharedMemory memory(std::atoi(argv[2]), std::strtoull(argv[3], nullptr, 10));
+  auto* record = reinterpret_cast<CallRecord*>(memory.data());
   void* library = dlopen(argv[4], RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
-    fmt::print(stderr, "{}\n", dlerror());
+    std::snprintf(record->load_error.data(), record->load_error.size(), "%s", dlerror());
     _exit(kNoLibrary);
   }
   auto* function = reinterpret_cast<apb_attention_function*>(dlsym(library, "apb_attention"));
   if (function == nullptr) _exit(kNoFunction);
-  auto* record = reinterpret_cast<CallRecord*>(memory.data());
   apb_attention_call call = record->call;
   map_pointers(call, memory.data());
   record->status = function(&call);

@@ -28,6 +28,7 @@ struct PluginHost {
 /// Calls the plug-in with items of one shape as a batch.
 /// \param items inputs, representable in `type` (not float64)
 /// \throws CannotRun if no process can be started
+/// \throws BadInput if the library cannot be loaded or has no function apb_attention
 [[nodiscard]] PluginResult call_plugin(const PluginHost& host, const ApbConfig& config,
                                        const std::vector<const CaseRank*>& items, ValueType type);
 
