@@ -4,6 +4,7 @@
 
 #include "reference/core/case_file.hpp"
 #include "reference/core/case_tensors.hpp"
+#include "reference/core/config_attributes.hpp"
 
 namespace apb {
 namespace {
@@ -17,23 +18,9 @@ void write_attributes(Hdf5Writer& file, const CaseFile& problem) {
   file.set_attribute("/", "version", std::int64_t{1});
   file.set_attribute("/", "method", std::string_view(problem.method));
   file.set_attribute("/", "value_dtype", to_string(problem.value_type));
-  file.set_attribute("/", "anchor_convention", to_string(config.anchor_convention));
-  file.set_attribute("/", "compressor", to_string(config.compressor));
-  for (const auto& [name, value] : std::array<std::pair<const char*, std::int64_t>, 12>{
-           {{"num_ranks", config.num_ranks},
-            {"doc_len", config.doc_len},
-            {"query_len", config.query_len},
-            {"embedded_query_len", config.embedded_query_len},
-            {"anchor_len", config.anchor_len},
-            {"query_insert_at", config.query_insert_at},
-            {"num_kept", config.num_kept},
-            {"pool_kernel", config.pool_kernel},
-            {"seed", static_cast<std::int64_t>(config.seed)},
-            {"num_q_heads", config.num_q_heads},
-            {"num_kv_heads", config.num_kv_heads},
-            {"head_dim", config.head_dim}}}) {
-    file.set_attribute("/", name, value);
-  }
+  set_config_attributes(file, config);
+  file.set_attribute("/", "seed", static_cast<std::int64_t>(config.seed));
+  file.set_attribute("/", "head_dim", config.head_dim);
   file.set_attribute("/", "softmax_scale", config.softmax_scale);
   file.set_attribute("/", "block_lens", std::span<const Index>(config.resolved_block_lens()));
   std::vector<std::int64_t> ranks;

@@ -16,15 +16,14 @@
 #include "reference/attention/merge.hpp"
 #include "reference/attention/merge_over_ranks.hpp"
 #include "reference/attention/partial_rows.hpp"
+#include "reference/methods/full.hpp"
 
 namespace apb {
 
 ApbConfig ape_config(ApbConfig config) {
-  config.embedded_query_len = 0;
-  config.anchor_convention = AnchorConvention::kPaper;
-  config.query_insert_at = 0;
-  config.compressor = Compressor::kNone;
-  config.num_kept = 0;
+  const Index prefix_len = config.anchor_len;
+  config = exact_config(std::move(config));
+  config.anchor_len = prefix_len;
   return config;
 }
 

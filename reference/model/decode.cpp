@@ -52,8 +52,7 @@ Matrix<Scalar> query_pass(Method method, const RankContext& context,
                           const std::vector<int>& tokens, Index first_position) {
   std::vector<Index> positions(tokens.size());
   std::iota(positions.begin(), positions.end(), first_position);
-  const RopeTable<Scalar> rope(positions, weights.config.head_dim, weights.config.rope_theta,
-                               weights.config.rope_scaling);
+  const RopeTable<Scalar> rope(positions, weights.config);
 
   Counters not_reported;
   Matrix<Scalar> hidden = embed(weights, tokens);

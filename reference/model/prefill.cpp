@@ -56,8 +56,7 @@ PrefillResult<Scalar> prefill(Method method, const RankContext& context,
     tokens.push_back(layout.token(row, document, query));
     positions.push_back(layout.position(row));
   }
-  const RopeTable<Scalar> rope(positions, weights.config.head_dim, weights.config.rope_theta,
-                               weights.config.rope_scaling);
+  const RopeTable<Scalar> rope(positions, weights.config);
   const bool scores_with_heads = uses_retaining_heads(context.config);
   if (scores_with_heads && std::ssize(weights.retaining_heads) != weights.config.num_layers) {
     throw std::invalid_argument("prefill: retaining_head needs one head per layer");

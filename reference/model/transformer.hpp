@@ -20,7 +20,10 @@ struct RopeTable {
   Matrix<Scalar> sine;    ///< [rows, head_dim / 2]
 
   RopeTable(std::span<const Index> positions, Index head_dim, double theta,
-            const RopeScaling& scaling = {});
+            const RopeScaling& scaling);
+  /// As the model has it.
+  RopeTable(std::span<const Index> positions, const LlamaConfig& config)
+      : RopeTable(positions, config.head_dim, config.rope_theta, config.rope_scaling) {}
 };
 
 /// The frequency that a model with this scaling uses instead of `frequency` (radians a token).

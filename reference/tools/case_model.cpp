@@ -1,25 +1,15 @@
 #include "reference/tools/case_model.hpp"
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <thread>
 
 #include "reference/comm/local_communicator.hpp"
 #include "reference/core/error.hpp"
 #include "reference/model/transformer.hpp"
+#include "reference/tools/whole_file.hpp"
 
 namespace apb {
 namespace {
-
-std::string read_text(const std::string& path) {
-  if (std::filesystem::is_directory(path)) throw BadInput(path + ": is a folder");
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file.is_open() || file.bad()) throw BadInput(path + ": cannot be read");
-  return text;
-}
 
 /// The paper's proportions (facts: l_a = l_b / 4, l_p = l_b / 8).
 ApbConfig model_defaults(const CaseOptions& options, const LlamaConfig& model, Index doc_len,
@@ -56,7 +46,7 @@ RowTensors project_layer(Method method, const RankContext& context,
     tokens.push_back(layout.token(row, document, query));
     positions.push_back(layout.position(row));
   }
-  const RopeTable<float> rope(positions, weights.config.head_dim, weights.config.rope_theta);
+  const RopeTable<float> rope(positions, weights.config);
   Counters not_reported;
   Matrix<float> hidden = embed(weights, tokens);
   for (Index below = 0; below < layer; ++below) {
@@ -72,7 +62,7 @@ RowTensors project_layer(Method method, const RankContext& context,
 }  // namespace
 
 CaseFile model_case(const CaseOptions& options, ValueType type) {
-  const std::string text = read_text(options.text_path);
+  const std::string text = read_whole_file(options.text_path);
   options.model.check();
   const LlamaConfig model = options.model.shape();
   if (options.layer < 0 || options.layer >= model.num_layers) {

@@ -4,6 +4,7 @@
 
 #include "reference/attention/compressor.hpp"
 #include "reference/attention/merge.hpp"
+#include "reference/attention/partial_rows.hpp"
 #include "reference/attention/passing.hpp"
 #include "reference/comm/local_communicator.hpp"
 
@@ -149,11 +150,9 @@ void add_truth(CaseFile& problem) {
         {{key.slice(0, anchor), value.slice(0, anchor), Visibility::kAll},
          {rank.passing_key.view(), rank.passing_value.view(), Visibility::kAll},
          {key.slice(anchor, block), value.slice(anchor, block), Visibility::kCausal}}};
-    auto [out, lse] = attend<double>(query.slice(0, anchor), anchor_sees, scale, not_reported);
-    const auto below = attend<double>(query.slice(anchor, block), block_sees, scale, not_reported);
-    out.append(below.out.view());
-    lse.conservativeResize(anchor + block, Eigen::NoChange);
-    lse.bottomRows(block) = below.lse;
+    auto [out, lse] =
+        stack_rows(attend<double>(query.slice(0, anchor), anchor_sees, scale, not_reported),
+                   attend<double>(query.slice(anchor, block), block_sees, scale, not_reported));
     rank.out = std::move(out);
     rank.lse = std::move(lse);
   }

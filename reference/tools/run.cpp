@@ -2,8 +2,6 @@
 
 #include <fmt/core.h>
 
-#include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <iterator>
 #include <numeric>
@@ -15,6 +13,7 @@
 #include "reference/tools/launch.hpp"
 #include "reference/tools/tool_main.hpp"
 #include "reference/tools/trace_file.hpp"
+#include "reference/tools/whole_file.hpp"
 
 namespace apb {
 namespace {
@@ -105,11 +104,7 @@ std::string read_text(const std::string& path) {
     }
     return {std::istreambuf_iterator<char>(std::cin), {}};
   }
-  if (std::filesystem::is_directory(path)) throw BadInput(path + ": is a folder");
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file.is_open() || file.bad()) throw BadInput(path + ": cannot be read");
-  return text;
+  return read_whole_file(path);
 }
 
 /// Lengths that were not given follow the paper's proportions (facts: l_a = l_b / 4, l_p = l_b /

@@ -3,7 +3,7 @@
 #include <array>
 #include <limits>
 
-#include "reference/core/hdf5_file.hpp"
+#include "reference/core/config_attributes.hpp"
 
 namespace apb {
 namespace {
@@ -22,21 +22,7 @@ void write_config(Hdf5Writer& file, const EvaluationRequest& request) {
   file.set_attribute("/", "schema", std::string_view("apb-trace"));
   file.set_attribute("/", "version", std::int64_t{1});
   file.set_attribute("/", "method", to_string(request.method));
-  file.set_attribute("/", "anchor_convention", to_string(config.anchor_convention));
-  file.set_attribute("/", "compressor", to_string(config.compressor));
-  for (const auto& [name, value] : std::array<std::pair<const char*, std::int64_t>, 10>{
-           {{"doc_len", config.doc_len},
-            {"num_ranks", config.num_ranks},
-            {"query_len", config.query_len},
-            {"embedded_query_len", config.embedded_query_len},
-            {"anchor_len", config.anchor_len},
-            {"query_insert_at", config.query_insert_at},
-            {"num_kept", config.num_kept},
-            {"pool_kernel", config.pool_kernel},
-            {"num_q_heads", config.num_q_heads},
-            {"num_kv_heads", config.num_kv_heads}}}) {
-    file.set_attribute("/", name, value);
-  }
+  set_config_attributes(file, config);
   const std::vector<Index> block_lens = config.resolved_block_lens();
   file.write<Index>("/block_lens", std::array{std::ssize(block_lens)}, block_lens);
 }

@@ -5,10 +5,19 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "reference/core/error.hpp"
 
 namespace apb {
+
+std::string read_whole_file(const std::string& path) {
+  if (std::filesystem::is_directory(path)) throw BadInput(path + ": is a folder");
+  std::ifstream file(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (!file.is_open() || file.bad()) throw BadInput(path + ": cannot be read");
+  return text;
+}
 
 void write_whole_file(const std::string& path, const std::string& text) {
   std::error_code error;

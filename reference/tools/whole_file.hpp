@@ -1,10 +1,13 @@
 #pragma once
 /// \file
-/// Text files that appear whole or not at all.
+/// Text files that are read whole, and that appear whole or not at all.
 
 #include <string>
 
 namespace apb {
+
+/// \throws BadInput if it is a folder or cannot be read
+[[nodiscard]] std::string read_whole_file(const std::string& path);
 
 /// Writes a file under a temporary name beside it, then renames it.
 /// \throws BadInput if it cannot be created there, CannotRun if it cannot be written to the end

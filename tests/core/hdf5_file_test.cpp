@@ -14,6 +14,7 @@
 #include "reference/core/error.hpp"
 #include "tests/catch.hpp"
 #include "tests/compare.hpp"
+#include "tests/refusal.hpp"
 #include "tests/temporary_folder.hpp"
 
 namespace apb {
@@ -76,17 +77,6 @@ void read_sample(const std::string& path) {
   (void)read<std::int64_t>(reader, "/integers", {2, 2});
   (void)read<std::uint8_t>(reader, "/bytes", {1, 4});
   (void)read<double>(reader, "/empty", {0, 5});
-}
-
-/// The line with which `work` is refused as bad input.
-template <class Work>
-std::string refusal(const Work& work) {
-  try {
-    work();
-  } catch (const BadInput& error) {
-    return error.what();
-  }
-  return "accepted";
 }
 
 std::string read_bytes(const std::string& path) {

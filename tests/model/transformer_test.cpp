@@ -51,7 +51,7 @@ TEMPLATE_TEST_CASE("RoPE turns every head by the angles of its row's position", 
                    positions[static_cast<std::size_t>(row)], 1e4);
       }
     }
-    apply_rope(RopeTable<TestType>(positions, head_dim, 1e4), heads.view());
+    apply_rope(RopeTable<TestType>(positions, head_dim, 1e4, {}), heads.view());
     // Angles up to 131071 are rounded to double before their sine is taken.
     CHECK(compare(heads, expected) <= 8 * kEps<TestType> + 4 * 131071 * kEps<double>);
   }
@@ -63,11 +63,11 @@ TEST_CASE("RoPE at position 0 changes nothing; dot products see only differences
   const auto original = random.heads<double>(2, 1, 16);
   const auto dot_at = [&](Index first, Index second) {
     auto heads = original;
-    apply_rope(RopeTable<double>(std::array<Index, 2>{first, second}, 16, 1e4), heads.view());
+    apply_rope(RopeTable<double>(std::array<Index, 2>{first, second}, 16, 1e4, {}), heads.view());
     return heads.view().head(0).row(0).dot(heads.view().head(0).row(1));
   };
   auto unturned = original;
-  apply_rope(RopeTable<double>(std::array<Index, 2>{0, 0}, 16, 1e4), unturned.view());
+  apply_rope(RopeTable<double>(std::array<Index, 2>{0, 0}, 16, 1e4, {}), unturned.view());
   CHECK(bit_equal(unturned, original));
   CHECK(std::abs(dot_at(3, 10) - dot_at(103, 110)) <= 1000 * kEps<double>);
   CHECK(std::abs(dot_at(3, 10) - dot_at(3, 11)) > 1e-3);
@@ -113,7 +113,7 @@ TEST_CASE("biases are added to the projections before RoPE", "[transformer]") {
   RandomTensors random(145);
   const Matrix<double> hidden = random.matrix<double>(3, 96);
   const std::array<Index, 3> positions{4, 5, 6};
-  const RopeTable<double> rope(positions, 16, 1e4);
+  const RopeTable<double> rope(positions, 16, 1e4, {});
   Counters counters;
   const auto plain = project_qkv(weights, 1, hidden, rope, counters);
   auto& layer = weights.layers[1];

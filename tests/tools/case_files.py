@@ -17,7 +17,8 @@ from typing import Any, Callable
 
 import h5py
 import numpy as np
-from sample_files import attribute, dangling_link, dataset, entry, group_instead, without, without_attribute
+from sample_files import (attribute, dangling_link, dataset, entry, group_instead, without, without_attribute,
+                          write_broken)
 
 INTEGERS = ("version", "num_ranks", "doc_len", "query_len", "embedded_query_len", "anchor_len", "num_kept",
             "num_q_heads", "num_kv_heads", "head_dim", "pool_kernel", "seed")
@@ -353,24 +354,14 @@ def breaks() -> dict[str, tuple[list[str], Callable[[Any], None]]]:
     return table
 
 
-def write_broken(case: Path, folder: Path) -> None:
-    words = {}
-    shutil.copyfile(case, folder / "whole.h5")
-    for name, (expected, change) in breaks().items():
-        copy = folder / f"{name}.h5"
-        shutil.copyfile(case, copy)
-        with h5py.File(copy, "r+") as file:
-            change(file)
-        words[copy.name] = expected
-    print(json.dumps(words))
-
-
 if __name__ == "__main__":
     if len(sys.argv) == 3 and sys.argv[1] == "judge":
         judge(Path(sys.argv[2]))
     elif len(sys.argv) == 4 and sys.argv[1] == "rewrite":
         rewrite(Path(sys.argv[2]), Path(sys.argv[3]))
     elif len(sys.argv) == 4 and sys.argv[1] == "broken":
-        write_broken(Path(sys.argv[2]), Path(sys.argv[3]))
+        case, folder = map(Path, sys.argv[2:])
+        shutil.copyfile(case, folder / "whole.h5")
+        write_broken(case, folder, breaks())
     else:
         sys.exit(__doc__)

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Optional
 
-from tool_testing import Checks, environment, folder_listing, program, python_with, run, temporary_folder
+from tool_testing import ROOT, Checks, environment, folder_listing, program, python_with, run, temporary_folder
 
 CASE_FILES = Path(__file__).resolve().parent / "case_files.py"
 SMALL = ["--doc-len", 31, "--ranks", 3, "--anchor", 4, "--query-len", 3, "--keep", 3, "--q-heads", 4, "--kv-heads", 2,
@@ -179,6 +179,31 @@ def model_cases(cases: Cases) -> None:
     cases.checks.that(cases.write(*words).read_bytes() == one, "a model's case is the same every time")
 
 
+def scaled_rope(cases: Cases) -> None:
+    """A model's RoPE scaling reaches its case: without it keys turn by other angles, values are the same."""
+    if python_with("h5py", "numpy", "tokenizers") is None:
+        return
+    (cases.folder / "text").write_text("The grass is green. The sky is blue. " * 4)
+    scaled, plain = cases.folder / "scaled.h5", cases.folder / "plain.h5"
+    imported = run([cases.python, "-B", ROOT / "reference/tools/import.py", "hf", ROOT / "tests/golden/hf_llama_28_4",
+                    scaled])
+    if not cases.checks.right(imported, "import of a model with scaled RoPE"):
+        return
+    shutil.copyfile(scaled, plain)
+    unscale = "import sys, h5py, numpy; h5py.File(sys.argv[1], 'r+').attrs['rope_scaling'] = numpy.bytes_('none')"
+    cases.checks.right(run([cases.python, "-c", unscale, plain]), "the same model without scaling")
+    for weights in (scaled, plain):
+        cases.write("--text", cases.folder / "text", "--query", "Who?", "--weights", weights, "--layer", 0,
+                    "--ranks", 2, name=f"{weights.stem}_case.h5")
+    look = """
+import sys, h5py, numpy as np
+scaled, plain = (h5py.File(f"{sys.argv[1]}/{name}_case.h5")["rank_1"] for name in ("scaled", "plain"))
+print(*(np.array_equal(scaled[name][...], plain[name][...]) for name in ("query", "key", "value")))
+"""
+    cases.checks.equal(run([cases.python, "-c", look, cases.folder]).out.decode().split(), ["False", "False", "True"],
+                       "query, key and value with and without scaling are the same")
+
+
 def rewritten(cases: Cases) -> None:
     path = cases.write(*SMALL, *WHOLE)
     shown = run([cases.tool, "--check", path]).out.replace(b"case.h5", b"copy.h5")
@@ -312,8 +337,8 @@ def main() -> None:
     python = python_with("h5py", "numpy")
     if python is None:
         print("no $APB_PYTHON with h5py: files are not judged by a second program")
-    parts = (right_cases, adversaries_hurt, same_seed, presets, samples, model_cases, rewritten, refused_lines,
-             broken_files, lambda cases: mutations(cases, int(sys.argv[2]) if len(sys.argv) == 3 else 200),
+    parts = (right_cases, adversaries_hurt, same_seed, presets, samples, model_cases, scaled_rope, rewritten,
+             refused_lines, broken_files, lambda cases: mutations(cases, int(sys.argv[2]) if len(sys.argv) == 3 else 200),
              nothing_half_written, unwritable)
     for part in parts:
         with temporary_folder() as folder:

@@ -226,12 +226,13 @@ def breaks() -> dict[str, tuple[str, Callable[[Any], None]]]:
     return table
 
 
-def write_broken(weights: Path, folder: Path) -> None:
+def write_broken(whole: Path, folder: Path, table: dict) -> None:
+    """A changed copy for every entry {name: (words, change)}; prints {file name: words}."""
     import h5py
     words = {}
-    for name, (word, change) in breaks().items():
+    for name, (word, change) in table.items():
         copy = folder / f"{name}.h5"
-        shutil.copyfile(weights, copy)
+        shutil.copyfile(whole, copy)
         with h5py.File(copy, "r+") as file:
             change(file)
         words[copy.name] = word
@@ -256,7 +257,7 @@ def dump(path: Path) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) == 4 and sys.argv[1] == "broken":
-        write_broken(Path(sys.argv[2]), Path(sys.argv[3]))
+        write_broken(Path(sys.argv[2]), Path(sys.argv[3]), breaks())
     elif len(sys.argv) == 3 and sys.argv[1] == "dump":
         dump(Path(sys.argv[2]))
     else:
