@@ -24,7 +24,7 @@ ALLOWED = {
     "reference/training": {CORE, "reference/attention", "reference/model"},
     "reference/verify": {CORE, "reference/attention"},  # judges, never runs a method or a model
     "reference/tools": REFERENCE,
-    "examples": {"reference/verify"},  # what a user writes: only the plug-in's C header
+    "examples": {CORE, "reference/verify"},  # what a kernel engineer writes
     "cuda": {CORE},
     "sim": {CORE},
     "notebooks-export": {CORE, "sim"},

@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "reference/comm/mpi_communicator.hpp"
+#include "reference/tools/own_files.hpp"
 #include "reference/tools/subprocess.hpp"
 
 namespace apb {
@@ -19,14 +20,6 @@ constexpr const char* kJobVariable = "APB_JOB";
 /// Ranks started by launch() add this to their exit status, so that a status that mpiexec makes up
 /// for a killed rank (often the signal's number) cannot be mistaken for one of ours.
 constexpr int kRankExitOffset = 40;
-
-std::string own_path() {
-  std::string path(4096, '\0');
-  const ssize_t length = readlink("/proc/self/exe", path.data(), path.size());
-  if (length <= 0) throw CannotRun("cannot find this program's own path");
-  path.resize(static_cast<std::size_t>(length));
-  return path;
-}
 
 /// A file in memory that other processes of this user open by its path; it is gone with us.
 class MemoryFile {

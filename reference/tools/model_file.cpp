@@ -8,11 +8,11 @@
 #include <nlohmann/json.hpp>
 
 #include "reference/core/error.hpp"
+#include "reference/tools/own_files.hpp"
 
 namespace apb {
 namespace {
 
-constexpr const char* kFolder = APB_SOURCE_DIR "/configs/models";
 constexpr Index kMaxSize = Index{1} << 24;
 
 /// One model file's values; every look-up checks type, range and source.
@@ -100,7 +100,7 @@ std::string path_of(const std::string& name) {
     throw BadInput("command line", "model", name,
                    fmt::format("one of {}, or a .json file", fmt::join(known, ", ")));
   }
-  return fmt::format("{}/{}.json", kFolder, name);
+  return own_file(fmt::format("configs/models/{}.json", name));
 }
 
 }  // namespace
@@ -119,7 +119,7 @@ Index ModelFile::num_parameters() const {
 std::vector<std::string> known_models() {
   std::vector<std::string> names;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(kFolder, error)) {
+  for (const auto& entry : std::filesystem::directory_iterator(own_file("configs/models"), error)) {
     if (entry.path().extension() == ".json") names.push_back(entry.path().stem().string());
   }
   std::ranges::sort(names);

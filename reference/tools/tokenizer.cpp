@@ -6,6 +6,7 @@
 
 #include "reference/core/error.hpp"
 #include "reference/core/hdf5_file.hpp"
+#include "reference/tools/own_files.hpp"
 #include "reference/tools/subprocess.hpp"
 
 namespace apb {
@@ -76,9 +77,8 @@ std::vector<EncodedText> Tokenizer::encode(const std::vector<std::string>& texts
     for (const std::string& text : texts) encoded.push_back(encode_bytes(text));
     return encoded;
   }
-  const std::vector<std::string> command{python(),
-                                         std::string(APB_SOURCE_DIR) + "/reference/tools/import.py",
-                                         "encode", "--weights", weights_path_};
+  const std::vector<std::string> command{python(), own_file("reference/tools/import.py"), "encode",
+                                         "--weights", weights_path_};
   std::string input;
   try {
     input = nlohmann::json(texts).dump();

@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""`cmake --install` gives a tree that works wherever it is moved: tools, and libraries that a foreign project builds on.
+
+  install_test.py BUILD_DIR
+
+The foreign project is the installed example: a kernel of one's own, judged in one's own program.
+"""
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from tool_testing import ROOT, Checks, arguments, run, temporary_folder
+
+TOOLS = ("apb-case", "apb-demo", "apb-explain", "apb-run", "apb-verify")
+CASE = ["--doc-len", 90, "--ranks", 3, "--anchor", 8, "--query-len", 3, "--keep", 6, "--q-heads", 4, "--kv-heads", 2,
+        "--head-dim", 16]
+KERNEL_LINE = "const Index visible = row + 1 + passing;"
+
+
+def installed(checks: Checks, build: Path, folder: Path) -> Path:
+    """The prefix, moved after installation; the build's own folder plays no part in it."""
+    first, prefix = folder / "first", folder / "moved"
+    checks.right(run(["cmake", "--install", build, "--prefix", first], timeout=120), "cmake --install")
+    first.rename(prefix)
+    return prefix
+
+
+def what_is_there(checks: Checks, prefix: Path) -> None:
+    listing = [path.relative_to(prefix).as_posix() for path in prefix.rglob("*") if path.is_file()]
+    for name in (*(f"bin/{tool}" for tool in TOOLS), "include/apb/reference/core/case_file.hpp",
+                 "include/apb/reference/verify/apb_plugin.h", "share/apb/configs/models/llama-3.1-8b.json",
+                 "share/apb/reference/tools/import.py", "share/apb/examples/find_package/CMakeLists.txt"):
+        checks.that(name in listing, f"{name} must be installed", listing)
+    strangers = [name for name in listing if not name.startswith("share/") and not name.endswith((".hpp", ".h", ".a", ".cmake"))]
+    checks.equal(sorted(strangers), sorted(f"bin/{tool}" for tool in TOOLS), "what is neither shared, header nor library")
+    checks.that(not any("tools/" in name for name in listing if name.startswith("include/")), "tools have no headers")
+    for path in prefix.rglob("*.cmake"):
+        checks.that(str(ROOT) not in path.read_text(), f"{path.name} must not point into the source tree")
+
+
+def tools_work(checks: Checks, prefix: Path, folder: Path) -> None:
+    models = prefix / "share/apb/configs/models"
+    shutil.copy(models / "llama-3.1-8b.json", models / "one-of-mine.json")
+    found = run([prefix / "bin/apb-explain", "--model", "one-of-mine", "--tokens", 4096, "--ranks", 2])
+    checks.right(found, "an installed tool reads the installed models")
+    (models / "one-of-mine.json").unlink()
+    (folder / "text").write_text("It was a dark and stormy night. " * 4)
+    for transport in ("local", "mpi"):
+        answered = run([prefix / "bin/apb-run", "--toy", "--text", folder / "text", "--query", "What night?", "--ranks",
+                        2, "--transport", transport])
+        checks.right(answered, f"installed apb-run over {transport}")
+
+
+def foreign_project(checks: Checks, prefix: Path, folder: Path) -> None:
+    project, build, case = folder / "foreign", folder / "foreign-build", folder / "case.h5"
+    shutil.copytree(prefix / "share/apb/examples/find_package", project)
+    checks.right(run([prefix / "bin/apb-case", case, *CASE]), "installed apb-case")
+
+    def built(what: str) -> bool:
+        configured = run(["cmake", "-S", project, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}"], timeout=120)
+        return checks.right(configured, f"{what}: configured") and \
+            checks.right(run(["cmake", "--build", build], timeout=600), f"{what}: built")
+
+    if not built("the example"):
+        return
+    right = run([build / "own_attention", case])
+    checks.right(right, "a right kernel")
+    checks.equal(right.out.count(b"pass"), 12, "out by three norms and lse of three ranks", right)
+    checks.refused(run([build / "own_attention", project / "CMakeLists.txt"]), "not a case", "CMakeLists.txt")
+
+    source = project / "own_attention.cpp"
+    text = source.read_text()
+    checks.equal(text.count(KERNEL_LINE), 1, "the line of the kernel that is made wrong")
+    source.write_text(text.replace(KERNEL_LINE, "const Index visible = row + 1 + 0 * passing;"))
+    if built("a wrong kernel"):
+        wrong = run([build / "own_attention", case])
+        checks.equal(wrong.status, 1, "a wrong kernel's status", wrong)
+        checks.that(b"FAIL" in wrong.out and b"rank 2: out and lse wrong in rows" in wrong.out, "a wrong kernel's diagnosis", wrong)
+
+
+def main() -> None:
+    (build,) = arguments("BUILD_DIR", 1)
+    checks = Checks()
+    with temporary_folder() as name:
+        folder = Path(name)
+        prefix = installed(checks, Path(build), folder)
+        what_is_there(checks, prefix)
+        tools_work(checks, prefix, folder)
+        foreign_project(checks, prefix, folder)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
