@@ -196,9 +196,14 @@ void RankReader::optional_parts(CaseRank& rank) const {
     const Index width = (config_.num_q_heads + 2 * config_.num_kv_heads) * config_.head_dim;
     const std::vector<Index> shape = file_.shape(group_ + "/retaining_fc1");
     const Index hidden = shape.empty() ? 0 : shape.front();
-    rank.retaining = RetainingCase{matrix("/retaining_input", rank.layout.block_len, width),
-                                   matrix("/retaining_fc1", hidden, width),
-                                   matrix("/retaining_fc2", config_.num_kv_heads, hidden)};
+    rank.retaining =
+        RetainingCase{matrix("/retaining_input", rank.layout.block_len, width), {}, {}};
+    if (has("/retaining_fc2")) {
+      rank.retaining->fc1 = matrix("/retaining_fc1", hidden, width);
+      rank.retaining->fc2 = matrix("/retaining_fc2", config_.num_kv_heads, hidden);
+    } else {
+      rank.retaining->fc1 = matrix("/retaining_fc1", config_.num_kv_heads, width);
+    }
   }
   const Index rows = rank.layout.rows();
   if (has("/out")) {

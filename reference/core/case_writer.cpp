@@ -49,7 +49,9 @@ void write_optional_parts(Hdf5Writer& file, const std::string& group, ValueType 
   if (rank.retaining) {
     write_matrix(file, group + "/retaining_input", type, rank.retaining->input);
     write_matrix(file, group + "/retaining_fc1", type, rank.retaining->fc1);
-    write_matrix(file, group + "/retaining_fc2", type, rank.retaining->fc2);
+    if (rank.retaining->fc2.size() > 0) {
+      write_matrix(file, group + "/retaining_fc2", type, rank.retaining->fc2);
+    }
   }
   if (rank.out) write_heads(file, group + "/out", kTruth, *rank.out);
   if (rank.lse) write_matrix(file, group + "/lse", kTruth, *rank.lse);

@@ -81,9 +81,6 @@ ExitStatus check_case(const CaseOptions& options) {
 }
 
 ExitStatus print_samples(const CaseOptions& options) {
-  if (!options.text_path.empty()) {
-    throw BadInput("--sample does not go with --text: write the case, then --check it");
-  }
   const ApbConfig config = shape(options);
   require_rank(options, config);
   const BlockLayout layout = make_block_layout(config);
@@ -95,9 +92,9 @@ ExitStatus print_samples(const CaseOptions& options) {
   return ExitStatus::kRight;
 }
 
-ExitStatus run(const CaseOptions& options) {
+ExitStatus run(CLI::App& app, const CaseOptions& options) {
+  check_options(app, options);
   if (!options.check_path.empty()) return check_case(options);
-  check_options(options);
   if (options.sample) return print_samples(options);
   (void)value_type(options);
   Hdf5Writer(options.out_path);  // refuse now, not at the end
@@ -120,5 +117,5 @@ int main(int argc, char** argv) {
       "apb-case");
   apb::CaseOptions options;
   apb::add_options(app, options);
-  return apb::tool_main(app, argc, argv, [&] { return apb::run(options); });
+  return apb::tool_main(app, argc, argv, [&] { return apb::run(app, options); });
 }

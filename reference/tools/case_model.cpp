@@ -1,10 +1,12 @@
 #include "reference/tools/case_model.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <thread>
 
 #include "reference/comm/local_communicator.hpp"
 #include "reference/core/error.hpp"
+#include "reference/model/decode.hpp"
 #include "reference/model/transformer.hpp"
 #include "reference/tools/whole_file.hpp"
 
@@ -35,10 +37,45 @@ HeadsTensor<double> widened(const HeadsTensor<float>& tensor) {
   return wide;
 }
 
-/// This rank's projections in a layer: the layers before it are run as in prefill. Collective.
-RowTensors project_layer(Method method, const RankContext& context,
-                         const LlamaWeights<float>& weights, const std::vector<int>& document,
-                         const std::vector<int>& query, Index layer) {
+/// What one rank has in the chosen layer.
+struct ProjectedRank {
+  RowTensors rows;          ///< of its layout
+  Matrix<double> features;  ///< of its block, for a retaining head
+  RowTensors query;         ///< of the query pass, the same on every rank; empty if not asked for
+};
+
+RowTensors widened(const Qkv<float>& qkv) {
+  return {widened(qkv.query), widened(qkv.key), widened(qkv.value)};
+}
+
+/// The block's rows of keys or values: what stays in the cache.
+HeadsTensor<float> block_rows(const RankLayout& layout, const HeadsTensor<float>& rows) {
+  HeadsTensor<float> block(0, rows.heads(), rows.head_dim());
+  block.append(rows.view().slice(layout.anchor_rows, layout.block_len));
+  return block;
+}
+
+/// The query's projections in the layer after those that the model has, which are run as in the
+/// query pass. Collective.
+RowTensors project_query(Method method, const RankContext& context,
+                         const LlamaWeights<float>& layers_below, KvCache<float> cache,
+                         const std::vector<int>& query) {
+  const Index first = context.layout.query_position;
+  std::vector<Index> positions(query.size());
+  std::iota(positions.begin(), positions.end(), first);
+  const auto hidden = query_pass<float>(method, context, layers_below, cache, query, first);
+  Counters not_reported;
+  return widened(project_qkv(layers_below, layers_below.config.num_layers, hidden,
+                             RopeTable<float>(positions, layers_below.config), not_reported));
+}
+
+/// This rank's projections in the layer after those that the model has, which are run as in
+/// prefill. Collective. \param layers_below its config counts the layers below the chosen one;
+/// weights hold at least one more
+ProjectedRank project_layer(Method method, const RankContext& context,
+                            const LlamaWeights<float>& layers_below,
+                            const std::vector<int>& document, const std::vector<int>& query,
+                            bool with_query_pass) {
   const RankLayout& layout = context.rank_layout();
   std::vector<int> tokens;
   std::vector<Index> positions;
@@ -46,17 +83,42 @@ RowTensors project_layer(Method method, const RankContext& context,
     tokens.push_back(layout.token(row, document, query));
     positions.push_back(layout.position(row));
   }
-  const RopeTable<float> rope(positions, weights.config);
+  const RopeTable<float> rope(positions, layers_below.config);
+  const bool retaining = scores_with_heads(context.config);
+  const Index feature_rows = retaining ? layout.block_len : 0;
   Counters not_reported;
-  Matrix<float> hidden = embed(weights, tokens);
-  for (Index below = 0; below < layer; ++below) {
-    const Qkv<float> qkv = project_qkv(weights, below, hidden, rope, not_reported);
-    const auto output = prefill_attention<float>(
-        method, context, {below, qkv.query.view(), qkv.key.view(), qkv.value.view()}, not_reported);
-    finish_layer(weights, below, output.attention.out, hidden, not_reported);
+  KvCache<float> cache;
+  Matrix<float> hidden = embed(layers_below, tokens);
+  for (Index layer = 0; layer < layers_below.config.num_layers; ++layer) {
+    const Qkv<float> qkv =
+        project_qkv(layers_below, layer, hidden, rope, not_reported, feature_rows);
+    LayerInput<float> input{layer, qkv.query.view(), qkv.key.view(), qkv.value.view()};
+    if (retaining) {
+      input.retaining = {&layers_below.retaining_heads[static_cast<std::size_t>(layer)],
+                         &qkv.features};
+    }
+    const auto output = prefill_attention<float>(method, context, input, not_reported);
+    finish_layer(layers_below, layer, output.attention.out, hidden, not_reported);
+    cache.layers.push_back({block_rows(layout, qkv.key), block_rows(layout, qkv.value)});
   }
-  const Qkv<float> qkv = project_qkv(weights, layer, hidden, rope, not_reported);
-  return {widened(qkv.query), widened(qkv.key), widened(qkv.value)};
+  const Qkv<float> qkv = project_qkv(layers_below, layers_below.config.num_layers, hidden, rope,
+                                     not_reported, feature_rows);
+  ProjectedRank projected{widened(qkv), qkv.features.cast<double>(), {}};
+  if (with_query_pass) {
+    projected.query = project_query(method, context, layers_below, std::move(cache), query);
+  }
+  return projected;
+}
+
+/// A layer's retaining head with the features of every rank.
+std::vector<RetainingCase> retaining_cases(const RetainingHead<float>& head, ValueType type,
+                                           const std::vector<ProjectedRank>& ranks) {
+  std::vector<RetainingCase> cases;
+  for (const ProjectedRank& rank : ranks) {
+    cases.push_back({rank.features, head.fc1.cast<double>(), head.fc2.cast<double>()});
+    round_all(type, cases.back());
+  }
+  return cases;
 }
 
 }  // namespace
@@ -83,17 +145,32 @@ CaseFile model_case(const CaseOptions& options, ValueType type) {
   }
   const Method method = parse_block_method(options.method);
   const BlockLayout layout = make_block_layout(config);
-  const auto weights = options.model.weights<float>();
-  std::vector<RowTensors> inputs(layout.ranks.size());
+  LlamaWeights<float> weights = options.model.weights<float>();
+  weights.config.num_layers = options.layer;  // only those below are run
+  std::vector<ProjectedRank> ranks(layout.ranks.size());
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  run_local_ranks(config.num_ranks, std::max(1, cores / config.num_ranks),
-                  [&](Communicator& communicator) {
-                    const RankContext context{config, layout, communicator};
-                    RowTensors& rows = inputs[static_cast<std::size_t>(communicator.rank())];
-                    rows = project_layer(method, context, weights, document, query, options.layer);
-                    round_all(type, rows);
-                  });
-  return make_case(method, config, type, options.layer, std::move(inputs));
+  run_local_ranks(
+      config.num_ranks, std::max(1, cores / config.num_ranks), [&](Communicator& communicator) {
+        ranks[static_cast<std::size_t>(communicator.rank())] = project_layer(
+            method, {config, layout, communicator}, weights, document, query, options.decode);
+      });
+  std::vector<RetainingCase> retaining;
+  if (scores_with_heads(config)) {
+    retaining = retaining_cases(weights.retaining_heads[static_cast<std::size_t>(options.layer)],
+                                type, ranks);
+  }
+  std::vector<RowTensors> inputs;
+  for (ProjectedRank& rank : ranks) {
+    round_all(type, rank.rows);
+    inputs.push_back(std::move(rank.rows));
+  }
+  CaseFile problem =
+      make_case(method, config, type, options.layer, std::move(inputs), std::move(retaining));
+  if (options.decode) {
+    round_all(type, ranks.front().query);
+    add_decode(problem, ranks.front().query);
+  }
+  return problem;
 }
 
 }  // namespace apb

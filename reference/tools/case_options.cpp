@@ -1,5 +1,8 @@
 #include "reference/tools/case_options.hpp"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <cmath>
 
 #include "reference/core/error.hpp"
@@ -8,6 +11,7 @@
 namespace apb {
 namespace {
 
+/// What a case is made from, and what belongs to one source only.
 void add_sources(CLI::App& app, CaseOptions& options) {
   app.add_option("OUT", options.out_path, "case file to write (HDF5)");
   app.add_flag("--random", options.random, "from seeded random numbers (default)");
@@ -24,6 +28,8 @@ void add_sources(CLI::App& app, CaseOptions& options) {
                  "with --text: weights file made by apb import");
   app.add_flag("--toy", options.model.toy,
                "with --text: built-in toy model (random weights, byte tokens)");
+  app.add_option("--heads", options.model.heads_path,
+                 "with --text: retaining heads of the model, made by apb import heads");
 }
 
 void add_lengths(CLI::App& app, CaseOptions& options) {
@@ -40,7 +46,8 @@ void add_lengths(CLI::App& app, CaseOptions& options) {
       ->capture_default_str();
   app.add_option("--query-insert-at", options.query_insert_at,
                  "official: anchor tokens before the query");
-  app.add_option("--compressor", options.compressor, "query_aware, random, recent or none")
+  app.add_option("--compressor", options.compressor,
+                 "query_aware, retaining_head, random, recent or none")
       ->capture_default_str();
   app.add_option("--keep", options.num_kept, "entries each rank keeps and passes, per KV head");
   app.add_option("--pool", options.pool_kernel, "width of the max-pool over scores, odd")
@@ -50,8 +57,49 @@ void add_lengths(CLI::App& app, CaseOptions& options) {
   app.add_option("--head-dim", options.head_dim, "head dimension (default 64)");
 }
 
-void require_alone(bool given, const char* option, const char* other) {
-  if (given) throw BadInput(fmt::format("{} does not go with {}", option, other));
+/// Each of these goes only with one of those.
+void require_one_of(CLI::App& app, const std::vector<std::string>& names,
+                    const std::vector<std::string>& sources) {
+  const bool has_source = std::ranges::any_of(
+      sources, [&](const std::string& source) { return app.count(source) > 0; });
+  for (const std::string& name : names) {
+    if (app.count(name) > 0 && !has_source) {
+      throw BadInput(fmt::format("{} goes only with {}", name, fmt::join(sources, " or ")));
+    }
+  }
+}
+
+/// None of these goes with that.
+void refuse_with(CLI::App& app, const std::string& source, const std::vector<std::string>& names,
+                 std::string_view why) {
+  for (const std::string& name : names) {
+    if (app.count(source) > 0 && app.count(name) > 0) {
+      throw BadInput(fmt::format("{} does not go with {}{}", name, source, why));
+    }
+  }
+}
+
+/// What the method, the compressor and the source want of each other.
+void check_method(CLI::App& app, const CaseOptions& options) {
+  const Compressor compressor = parse_compressor(options.compressor);
+  const bool retaining = compressor == Compressor::kRetainingHead;
+  if (!options.preset.empty() && options.method != "apb") {
+    throw BadInput("case", "method", options.method, "apb with --preset");
+  }
+  if (!options.preset.empty() && compressor != Compressor::kQueryAware) {
+    throw BadInput("case", "compressor", options.compressor, "query_aware with --preset");
+  }
+  if (retaining && !options.text_path.empty() && options.model.heads_path.empty()) {
+    throw BadInput("--heads is missing: a model's retaining heads come from a file");
+  }
+  if (!retaining && app.count("--heads") > 0) {
+    throw BadInput("case", "compressor", options.compressor, "retaining_head with --heads");
+  }
+  const bool about_scores = options.adversarial == "ties" || options.adversarial == "signed-zeros";
+  if (about_scores && compressor != Compressor::kQueryAware) {
+    throw BadInput("case", "compressor", options.compressor,
+                   fmt::format("query_aware with --adversarial {}", options.adversarial));
+  }
 }
 
 }  // namespace
@@ -72,38 +120,37 @@ void add_options(CLI::App& app, CaseOptions& options) {
                  "write nothing; print the rows that `apb verify --rows N` judges");
 }
 
-void check_options(const CaseOptions& options) {
-  const bool adversarial = !options.adversarial.empty();
-  const bool preset = !options.preset.empty();
-  const bool text = !options.text_path.empty();
-  require_alone(options.random && preset, "--random", "--preset");
-  require_alone(options.random && text, "--random", "--text");
-  require_alone(adversarial && preset, "--adversarial", "--preset");
-  require_alone(adversarial && text, "--adversarial", "--text");
-  require_alone(preset && text, "--preset", "--text");
-  require_alone(!options.query.empty() && !text, "--query", "a case without --text");
-  require_alone(options.decode && preset, "--decode",
-                "--preset: a query pass needs the caches of all ranks");
-  require_alone(options.decode && text, "--decode", "--text");
-  require_alone(options.doc_len && text, "--doc-len", "--text");
-  require_alone(options.query_len && text, "--query-len", "--text");
-  require_alone((options.num_q_heads || options.num_kv_heads || options.head_dim) && text,
-                "--q-heads, --kv-heads or --head-dim", "--text: the model decides");
-  if (text && options.query.empty()) {
+void check_options(CLI::App& app, const CaseOptions& options) {
+  if (app.count("--check") > 0) {
+    for (const CLI::Option* option : app.get_options()) {
+      const std::string name = option->get_name();
+      const bool fits =
+          name == "--check" || name == "--sample" || name == "--seed" || name == "--only-rank";
+      if (option->count() > 0 && !fits) {
+        throw BadInput(fmt::format("{} does not go with --check: the file has its own", name));
+      }
+    }
+  } else if (options.out_path.empty() && !options.sample) {
+    throw BadInput("OUT is missing: name the case file to write (or --check one)");
+  }
+  refuse_with(app, "--preset", {"--random", "--adversarial", "--text"}, "");
+  refuse_with(app, "--text", {"--random", "--adversarial"}, "");
+  refuse_with(app, "--text", {"--doc-len", "--query-len"}, ": the text decides");
+  refuse_with(app, "--text", {"--q-heads", "--kv-heads", "--head-dim"}, ": the model decides");
+  refuse_with(app, "--text", {"--sample"}, ": write the case, then --check it");
+  refuse_with(app, "--preset", {"--decode"}, ": a query pass needs the caches of all ranks");
+  refuse_with(app, "--toy", {"--weights"}, "");
+  require_one_of(app, {"--query", "--layer", "--weights", "--toy", "--heads"}, {"--text"});
+  if (!options.text_path.empty() && options.query.empty()) {
     throw BadInput("--query is missing: a question of at least one token");
   }
-  require_alone(preset && options.method != "apb", "--preset", "another method than apb");
-  require_alone(preset && options.compressor != "query_aware", "--preset",
-                "another compressor than query_aware");
-  if (preset && !options.only_rank) {
+  if (!options.preset.empty() && !options.only_rank) {
     throw BadInput("--rank is missing: a preset makes one rank");
-  }
-  if (options.out_path.empty() && !options.sample) {
-    throw BadInput("OUT is missing: name the case file to write (or --check one)");
   }
   if (options.sample && *options.sample < 0) {
     throw BadInput("case", "sample", *options.sample, "at least 0");
   }
+  check_method(app, options);
 }
 
 ApbConfig make_config(const CaseOptions& options, const ApbConfig& defaults) {
@@ -125,10 +172,6 @@ ApbConfig make_config(const CaseOptions& options, const ApbConfig& defaults) {
   config.anchor_convention = parse_anchor_convention(options.convention);
   config.query_insert_at = options.query_insert_at;
   config.compressor = parse_compressor(options.compressor);
-  if (config.compressor == Compressor::kRetainingHead) {
-    throw BadInput("case", "compressor", options.compressor,
-                   "query_aware, random, recent or none (no heads are at hand here)");
-  }
   const bool keeps = config.compressor != Compressor::kNone;
   config.num_kept = options.num_kept.value_or(keeps ? defaults.num_kept : 0);
   config.pool_kernel = options.pool_kernel;

@@ -55,8 +55,9 @@ struct CaseOptions {
 
 void add_options(CLI::App& app, CaseOptions& options);
 
+/// \param app parsed: which options were given
 /// \throws BadInput if options do not go together
-void check_options(const CaseOptions& options);
+void check_options(CLI::App& app, const CaseOptions& options);
 
 /// The configuration that the method runs, validated.
 /// \param defaults lengths and heads where no option gives them

@@ -89,6 +89,34 @@ void harm(Adversary adversary, RowTensors& rows, bool is_block, SeededRandom& ra
   }
 }
 
+/// A random retaining head, the same on every rank, and what it scores: random rows have no RoPE
+/// that would have to be undone, so the block's own.
+std::vector<RetainingCase> random_retaining(const ApbConfig& config, ValueType type,
+                                            const BlockLayout& layout,
+                                            const std::vector<RowTensors>& inputs,
+                                            SeededRandom& random) {
+  constexpr Index kHidden = 32;
+  const Index width = (config.num_q_heads + 2 * config.num_kv_heads) * config.head_dim;
+  RetainingCase head{{}, {kHidden, width}, {config.num_kv_heads, kHidden}};
+  // Scores of size 1.
+  for (double& weight : head.fc1.reshaped()) weight = random.bell() / std::sqrt(width);
+  for (double& weight : head.fc2.reshaped()) weight = random.bell() / std::sqrt(kHidden);
+  round_all(type, head);
+  std::vector<RetainingCase> all(inputs.size(), head);
+  for (std::size_t number = 0; number < inputs.size(); ++number) {
+    const RankLayout& rank = layout.ranks[number];
+    Matrix<double>& input = all[number].input;
+    input.resize(rank.block_len, width);
+    Index column = 0;
+    for (const auto* rows : {&inputs[number].query, &inputs[number].key, &inputs[number].value}) {
+      for (Index h = 0; h < rows->heads(); ++h, column += config.head_dim) {
+        input.middleCols(column, config.head_dim) = rows->view().head(h).bottomRows(rank.block_len);
+      }
+    }
+  }
+  return all;
+}
+
 /// Zeros of every other row become -0: the same numbers, so the same entries are kept.
 void sign_zero_importance(CaseFile& problem) {
   for (CaseRank& rank : problem.ranks) {
@@ -171,7 +199,11 @@ CaseFile random_case(Method method, const ApbConfig& config, ValueType type, Adv
     }
     inputs.push_back(std::move(rows));
   }
-  CaseFile problem = make_case(method, config, type, 0, std::move(inputs));
+  std::vector<RetainingCase> retaining;
+  if (scores_with_heads(config)) {
+    retaining = random_retaining(config, type, layout, inputs, random);
+  }
+  CaseFile problem = make_case(method, config, type, 0, std::move(inputs), std::move(retaining));
   if (adversary == Adversary::kSignedZeros) sign_zero_importance(problem);
   if (decode) {
     RowTensors query_rows = random_rows(config, type, config.query_len, random);

@@ -19,8 +19,14 @@ void select_and_exchange(const CaseFile& problem, const BlockLayout& layout, Ind
   const auto block_key = rank.key.view().slice(anchor_rows, rank.layout.block_len);
   const auto block_value = rank.value.view().slice(anchor_rows, rank.layout.block_len);
   Counters not_reported;
+  RetainingHead<double> head;
+  RetainingInput<double> retaining;
+  if (rank.retaining) {
+    head = {rank.retaining->fc1, rank.retaining->fc2};
+    retaining = {&head, &rank.retaining->input};
+  }
   Matrix<double> scores = block_scores<double>(config, rank.layout, layer, rank.query.view(),
-                                               block_key, communicator, not_reported);
+                                               block_key, communicator, not_reported, retaining);
   select_kept(problem.value_type, config.pool_kernel, std::move(scores), rank);
   if (config.compressor == Compressor::kQueryAware) {
     rank.score_query =
@@ -53,6 +59,10 @@ HeadsTensor<double> cached_rows(const HeadsTensor<double>& rows, const RankLayou
 
 }  // namespace
 
+bool scores_with_heads(const ApbConfig& config) {
+  return config.compressor == Compressor::kRetainingHead && config.num_ranks > 1;
+}
+
 void round_all(ValueType type, HeadsTensor<double>& tensor) {
   for (double& value : tensor.values()) value = round_to(type, value);
 }
@@ -60,6 +70,12 @@ void round_all(ValueType type, HeadsTensor<double>& tensor) {
 void round_all(ValueType type, RowTensors& rows) {
   for (HeadsTensor<double>* tensor : {&rows.query, &rows.key, &rows.value}) {
     round_all(type, *tensor);
+  }
+}
+
+void round_all(ValueType type, RetainingCase& retaining) {
+  for (Matrix<double>* matrix : {&retaining.input, &retaining.fc1, &retaining.fc2}) {
+    for (double& value : matrix->reshaped()) value = round_to(type, value);
   }
 }
 
@@ -72,7 +88,7 @@ void select_kept(ValueType type, Index pool_kernel, Matrix<double> scores, CaseR
 }
 
 CaseFile make_case(Method method, const ApbConfig& config, ValueType type, Index layer,
-                   std::vector<RowTensors> inputs) {
+                   std::vector<RowTensors> inputs, std::vector<RetainingCase> retaining) {
   const BlockLayout layout = make_block_layout(config);
   CaseFile problem;
   problem.method = to_string(method);
@@ -89,6 +105,7 @@ CaseFile make_case(Method method, const ApbConfig& config, ValueType type, Index
     rank.passing_key = HeadsTensor<double>(0, config.num_kv_heads, config.head_dim);
     rank.passing_value = rank.passing_key;
     rank.kept_positions.resize(static_cast<std::size_t>(config.num_kv_heads));
+    if (!retaining.empty()) rank.retaining = std::move(retaining[at]);
   }
   if (config.compressor != Compressor::kNone && config.num_ranks > 1) {
     run_local_ranks(config.num_ranks, 1, [&](Communicator& communicator) {

@@ -16,9 +16,15 @@ struct RowTensors {
   HeadsTensor<double> value;  ///< [rows, num_kv_heads, head_dim]
 };
 
+/// Whether retaining heads are used: with one rank nothing is selected, so nothing is scored.
+[[nodiscard]] bool scores_with_heads(const ApbConfig& config);
+
 /// Rounds every element.
 void round_all(ValueType type, HeadsTensor<double>& tensor);
 void round_all(ValueType type, RowTensors& rows);
+
+/// Rounds inputs and weights.
+void round_all(ValueType type, RetainingCase& retaining);
 
 /// Importance and kept positions of one rank from raw scores: rounded, pooled, selected, in the
 /// order that the contract states. \param scores [block_rows, num_kv_heads]
@@ -27,8 +33,10 @@ void select_kept(ValueType type, Index pool_kernel, Matrix<double> scores, CaseR
 /// A case of all ranks: selects and exchanges what is passed, as the method does.
 /// \param config made by method_config
 /// \param inputs per rank, the rows of its layout
+/// \param retaining per rank, what compressor retaining_head scores with; else empty
 [[nodiscard]] CaseFile make_case(Method method, const ApbConfig& config, ValueType type,
-                                 Index layer, std::vector<RowTensors> inputs);
+                                 Index layer, std::vector<RowTensors> inputs,
+                                 std::vector<RetainingCase> retaining);
 
 /// Adds a query pass with its truth. All ranks must be in the case.
 /// \param query_rows query_len rows

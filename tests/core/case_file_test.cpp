@@ -204,6 +204,20 @@ TEST_CASE("inputs must have the precision they claim", "[case_file]") {
         "(value_dtype)");
 }
 
+TEST_CASE("a linear retaining head has no second layer", "[case_file]") {
+  CaseFile problem = sample_case(three_ranks(), ValueType::kBfloat16);
+  add_optional_parts(problem);
+  const Index width = problem.ranks[0].retaining->fc1.cols();
+  for (CaseRank& rank : problem.ranks) {
+    rank.retaining->fc1 = Matrix<double>::Constant(2, width, 0.25);
+    rank.retaining->fc2 = {};
+  }
+  CHECK(same_case(read_back(problem), problem));
+  CHECK(refusal_after([](CaseFile& c) {
+          c.ranks[0].retaining->fc2 = {};
+        }).starts_with("/rank_0/retaining_fc1"));
+}
+
 TEST_CASE("kept positions must be candidates, ascending, each once", "[case_file]") {
   const auto with = [](int rank, const std::vector<Index>& kept) {
     return refusal_after(

@@ -13,7 +13,7 @@ import math
 import shutil
 import sys
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import h5py
 import numpy as np
@@ -121,6 +121,42 @@ class Judge:
             expected = sorted(sorted(range(begin, end), key=order)[:self.kept(rank)])
             self.that(kept[head].tolist() == expected, f"rank {rank}, head {head}: kept {kept[head]}, not {expected}")
 
+    def scores(self, rank: int, query: np.ndarray, key: np.ndarray) -> Optional[np.ndarray]:
+        """What the block scores before pooling, by what stands in the file; None if that does not suffice."""
+        group, compressor = self.file[f"rank_{rank}"], text(self.file.attrs["compressor"])
+        kv_heads, block_key = key.shape[1], key[self.anchor_rows(rank):]
+        if compressor == "query_aware":
+            rows = self.array(f"rank_{rank}/score_query", (self.number["embedded_query_len"], *query.shape[1:]), "input")
+            mean = rows.mean(0).reshape(kv_heads, -1, rows.shape[-1]).mean(1)
+            return np.einsum("jhd,hd->jh", block_key, mean)
+        if compressor == "retaining_head":
+            width = (query.shape[1] + 2 * kv_heads) * query.shape[2]
+            features = self.array(f"rank_{rank}/retaining_input", (self.lens[rank], width), "input")
+            fc1 = self.array(f"rank_{rank}/retaining_fc1", (group["retaining_fc1"].shape[0], width), "input")
+            hidden = features @ fc1.T
+            if "retaining_fc2" not in group:
+                return hidden
+            fc2 = self.array(f"rank_{rank}/retaining_fc2", (kv_heads, fc1.shape[0]), "input")
+            return hidden / (1 + np.exp(-hidden)) @ fc2.T
+        if compressor == "recent":
+            return np.repeat(np.arange(self.begins[rank], self.begins[rank] + self.lens[rank])[:, None], kv_heads, 1) * 1.0
+        return None  # random: its hash is a matter of the reference
+
+    def importance(self, rank: int, scores: np.ndarray, found: np.ndarray) -> None:
+        """Pooled, and rounded to the case's precision or one step beside it."""
+        reach, tolerance = self.number["pool_kernel"] // 2, {"float64": 1e-12, "float32": 1e-6, "bfloat16": 2**-8,
+                                                             "float16": 2**-10}[self.precision]
+        begin, end = (edge - self.begins[rank] for edge in self.candidates(rank))
+        for row in range(begin, end):
+            window = scores[max(0, row - reach):row + reach + 1]
+            best = np.nanmax(window, 0) if not np.isnan(window).all() else window[0]
+            if self.precision == "float16":
+                best = np.where(np.abs(best) >= 65520, np.copysign(np.inf, best), best)  # beyond its largest number
+            usual = np.isfinite(window).all(0) & np.isfinite(best)
+            self.that(bool((found[row] == best)[np.isinf(best)].all()), f"rank {rank}: importance of row {row}: overflow")
+            close = np.abs(found[row] - best) <= tolerance * np.maximum(1, np.abs(best))
+            self.that(bool((close | ~usual).all()), f"rank {rank}: importance of row {row}: {found[row]}, not {best}")
+
     def rank(self, rank: int) -> None:
         at, d = f"rank_{rank}/", self.number["head_dim"]
         q_heads, kv_heads = self.number["num_q_heads"], self.number["num_kv_heads"]
@@ -142,7 +178,11 @@ class Judge:
         passing_doc_pos = self.array(at + "passing_doc_pos", (kv_heads, passing), "int")
         kept = self.array(at + "kept_positions", (kv_heads, self.kept(rank)), "int")
         if self.selects:
-            self.selection(rank, self.array(at + "importance", (block, kv_heads), "input"), kept)
+            importance = self.array(at + "importance", (block, kv_heads), "input")
+            self.selection(rank, importance, kept)
+            scores = self.scores(rank, query, key)
+            if scores is not None:
+                self.importance(rank, scores, importance)
         if all(lower in self.ranks for lower in range(rank)):
             self.passing(rank, passing_key, passing_value, passing_doc_pos)
         if at + "out" in self.file:

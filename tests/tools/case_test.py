@@ -50,7 +50,17 @@ REFUSED_LINES: list[tuple[list[object], list[str]]] = [
     (["o.h5", "--adversarial", "rude"], ["adversarial = rude", *ADVERSARIES]),
     (["o.h5", "--dtype", "float8"], ["float8", *PRECISIONS]),
     (["o.h5", "--method", "ring"], ["method = ring", "full, star, apb"]),
-    (["o.h5", "--compressor", "retaining_head"], ["compressor = retaining_head", "query_aware"]),
+    (["o.h5", "--preset", "llama3-8b-32k", "--rank", 0, "--compressor", "recent"], ["compressor = recent", "query_aware"]),
+    (["o.h5", "--adversarial", "ties", "--compressor", "random"], ["compressor = random", "query_aware", "ties"]),
+    (["o.h5", "--heads", "heads.h5"], ["--heads goes only with --text"]),
+    (["o.h5", "--layer", 1], ["--layer goes only with --text"]),
+    (["o.h5", "--toy"], ["--toy goes only with --text"]),
+    (["o.h5", "--text", "text", "--toy", "--query", "Who?", "--weights", "w.h5"], ["--weights", "--toy"]),
+    (["o.h5", "--text", "text", "--toy", "--query", "Who?", "--compressor", "retaining_head"], ["--heads is missing"]),
+    (["o.h5", "--text", "text", "--toy", "--query", "Who?", "--heads", "h.h5"], ["compressor = query_aware", "--heads"]),
+    (["--check", "text", "--doc-len", 4], ["--doc-len does not go with --check"]),
+    (["--check", "text", "o.h5"], ["OUT does not go with --check"]),
+    (["--check", "text", "--sample", -3], ["sample = -3"]),
     (["o.h5", "--ranks", 0], ["num_ranks = 0", "between 1 and"]),
     (["o.h5", "--doc-len", -1], ["doc_len = -1"]),
     (["o.h5", "--doc-len", 10, "--anchor", 4], ["anchor_len = 4", "3 tokens"]),
@@ -106,7 +116,9 @@ def right_cases(cases: Cases) -> None:
     for adversary in ADVERSARIES:
         words = ["--adversarial", adversary, "--head-dim", 16, "--dtype", "float16", *WHOLE]
         cases.judge(cases.write(*words), adversary)
-    for words in (["--method", "star"], ["--method", "full"], ["--compressor", "random"], ["--compressor", "recent"],
+    for words in (["--method", "star"], ["--method", "full"], ["--compressor", "random"],
+                  ["--compressor", "retaining_head"], ["--compressor", "retaining_head", "--pool", 1, "--dtype", "float32"],
+                  ["--compressor", "retaining_head", "--ranks", 1], ["--compressor", "recent"],
                   ["--compressor", "none", "--keep", 0], ["--keep", 0], ["--keep", 1000], ["--pool", 1], ["--anchor", 0],
                   ["--ranks", 1], ["--doc-len", 0, "--anchor", 0], ["--doc-len", 2, "--anchor", 1],
                   ["--embedded-query", 1], ["--convention", "official", "--query-insert-at", 1],
@@ -177,6 +189,48 @@ def model_cases(cases: Cases) -> None:
             cases.judge(path, f"toy model, layer {layer}, {precision}")
     one = cases.write(*words, name="again.h5").read_bytes()
     cases.checks.that(cases.write(*words).read_bytes() == one, "a model's case is the same every time")
+    for layer in (0, 2):
+        path = cases.write("--text", cases.folder / "text", "--query", "Who?", "--toy", "--layer", layer, "--ranks", 3,
+                           *WHOLE, "--dtype", "bfloat16")
+        cases.judge(path, f"toy model, layer {layer}, with its query pass")
+
+
+def query_pass_of_model(cases: Cases) -> None:
+    """The query's rows are the model's own: what a prefill by one rank has for the same tokens at the same positions."""
+    if cases.python is None:
+        return
+    document, question = "It was a dark and stormy night; the rain fell.", "What fell?"
+    (cases.folder / "text").write_text(document)
+    (cases.folder / "all").write_text(document + question)
+    look = """
+import sys, h5py, numpy as np
+asked, whole = (h5py.File(f"{sys.argv[1]}/{name}.h5") for name in ("asked", "whole"))
+rows = asked["decode/query"].shape[0]
+print(np.abs(asked["decode/query"][...] - whole["rank_0/query"][-rows:]).max() < 1e-4,
+      np.abs(asked["decode/rank_0/key"][...] - whole["rank_0/key"][...]).max() < 1e-4,
+      asked["decode/rank_0/key"].shape == whole["rank_0/key"].shape)
+"""
+    for layer in (0, 3):
+        same = ["--toy", "--method", "full", "--ranks", 1, "--layer", layer]
+        cases.write("--text", cases.folder / "text", "--query", question, *same, "--decode", name="asked.h5")
+        cases.write("--text", cases.folder / "all", "--query", "?", *same, name="whole.h5")
+        cases.checks.equal(run([cases.python, "-c", look, cases.folder]).out.decode().split(), ["True"] * 3,
+                           f"query pass of layer {layer} against a prefill of text and query")
+
+
+def retaining_heads_of_model(cases: Cases) -> None:
+    if python_with("h5py", "numpy", "tokenizers") is None:
+        return
+    (cases.folder / "text").write_bytes(bytes(33 + (i * i * 7 + i // 11) % 90 for i in range(60)))
+    heads = cases.folder / "heads.h5"
+    imported = run([cases.python, "-B", ROOT / "reference/tools/import.py", "heads", ROOT / "tests/golden/heads/heads.bin",
+                    heads])
+    cases.checks.right(imported, "import of heads")
+    for layer in (0, 3):
+        words = ["--text", cases.folder / "text", "--query", "Who?", "--toy", "--layer", layer, "--ranks", 3,
+                 "--compressor", "retaining_head", "--heads", heads, *WHOLE]
+        for precision in ("float32", "bfloat16"):
+            cases.judge(cases.write(*words, "--dtype", precision), f"retaining heads, layer {layer}, {precision}")
 
 
 def scaled_rope(cases: Cases) -> None:
@@ -337,7 +391,8 @@ def main() -> None:
     python = python_with("h5py", "numpy")
     if python is None:
         print("no $APB_PYTHON with h5py: files are not judged by a second program")
-    parts = (right_cases, adversaries_hurt, same_seed, presets, samples, model_cases, scaled_rope, rewritten,
+    parts = (right_cases, adversaries_hurt, same_seed, presets, samples, model_cases, query_pass_of_model,
+             retaining_heads_of_model, scaled_rope, rewritten,
              refused_lines, broken_files, lambda cases: mutations(cases, int(sys.argv[2]) if len(sys.argv) == 3 else 200),
              nothing_half_written, unwritable)
     for part in parts:
