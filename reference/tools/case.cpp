@@ -27,13 +27,13 @@ Adversary adversary(const CaseOptions& options) {
 }
 
 /// Lengths and heads of a case that no model decides.
-ApbConfig shape(const CaseOptions& options) {
-  if (!options.preset.empty()) return make_config(options, find_preset(options.preset).config);
+ApbConfig shape(const CLI::App& app, const CaseOptions& options) {
+  if (!options.preset.empty()) return make_config(app, options, find_preset(options.preset).config);
   ApbConfig defaults = default_lengths(adversary(options));
   defaults.num_q_heads = 8;
   defaults.num_kv_heads = 2;
   defaults.head_dim = 64;
-  return make_config(options, defaults);
+  return make_config(app, options, defaults);
 }
 
 void require_rank(const CaseOptions& options, const ApbConfig& config) {
@@ -43,14 +43,14 @@ void require_rank(const CaseOptions& options, const ApbConfig& config) {
   }
 }
 
-CaseFile make_case(const CaseOptions& options) {
+CaseFile make_case(const CLI::App& app, const CaseOptions& options) {
   const ValueType type = value_type(options);
   if (!options.text_path.empty()) {
-    CaseFile problem = model_case(options, type);
+    CaseFile problem = model_case(app, options, type);
     require_rank(options, problem.config);
     return problem;
   }
-  const ApbConfig config = shape(options);
+  const ApbConfig config = shape(app, options);
   require_rank(options, config);
   if (!options.preset.empty()) return preset_case(config, type, *options.only_rank);
   if (options.decode && config.query_len == 0) {
@@ -80,8 +80,8 @@ ExitStatus check_case(const CaseOptions& options) {
   return ExitStatus::kRight;
 }
 
-ExitStatus print_samples(const CaseOptions& options) {
-  const ApbConfig config = shape(options);
+ExitStatus print_samples(const CLI::App& app, const CaseOptions& options) {
+  const ApbConfig config = shape(app, options);
   require_rank(options, config);
   const BlockLayout layout = make_block_layout(config);
   for (int rank = 0; rank < config.num_ranks; ++rank) {
@@ -92,13 +92,13 @@ ExitStatus print_samples(const CaseOptions& options) {
   return ExitStatus::kRight;
 }
 
-ExitStatus run(CLI::App& app, const CaseOptions& options) {
+ExitStatus run(const CLI::App& app, const CaseOptions& options) {
   check_options(app, options);
   if (!options.check_path.empty()) return check_case(options);
-  if (options.sample) return print_samples(options);
+  if (options.sample) return print_samples(app, options);
   (void)value_type(options);
   Hdf5Writer(options.out_path);  // refuse now, not at the end
-  CaseFile problem = make_case(options);
+  CaseFile problem = make_case(app, options);
   if (options.only_rank) keep_only(problem, *options.only_rank);
   if (options.with_expected) add_truth(problem);
   write_case(options.out_path, problem);

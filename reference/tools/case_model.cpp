@@ -123,7 +123,7 @@ std::vector<RetainingCase> retaining_cases(const RetainingHead<float>& head, Val
 
 }  // namespace
 
-CaseFile model_case(const CaseOptions& options, ValueType type) {
+CaseFile model_case(const CLI::App& app, const CaseOptions& options, ValueType type) {
   const std::string text = read_whole_file(options.text_path);
   options.model.check();
   const LlamaConfig model = options.model.shape();
@@ -137,12 +137,8 @@ CaseFile model_case(const CaseOptions& options, ValueType type) {
   if (query.empty()) {
     throw BadInput("--query: has no token: the model's vocabulary lacks all its characters");
   }
-  const ApbConfig config =
-      make_config(options, model_defaults(options, model, std::ssize(document), std::ssize(query)));
-  if (config.embedded_query_len > config.query_len) {
-    throw BadInput("case", "embedded-query", config.embedded_query_len,
-                   fmt::format("at most the query's {} tokens", config.query_len));
-  }
+  const ApbConfig config = make_config(
+      app, options, model_defaults(options, model, std::ssize(document), std::ssize(query)));
   const Method method = parse_block_method(options.method);
   const BlockLayout layout = make_block_layout(config);
   LlamaWeights<float> weights = options.model.weights<float>();

@@ -7,6 +7,7 @@
 
 #include "reference/core/error.hpp"
 #include "reference/tools/case_random.hpp"
+#include "reference/tools/unused_options.hpp"
 
 namespace apb {
 namespace {
@@ -58,7 +59,7 @@ void add_lengths(CLI::App& app, CaseOptions& options) {
 }
 
 /// Each of these goes only with one of those.
-void require_one_of(CLI::App& app, const std::vector<std::string>& names,
+void require_one_of(const CLI::App& app, const std::vector<std::string>& names,
                     const std::vector<std::string>& sources) {
   const bool has_source = std::ranges::any_of(
       sources, [&](const std::string& source) { return app.count(source) > 0; });
@@ -70,8 +71,8 @@ void require_one_of(CLI::App& app, const std::vector<std::string>& names,
 }
 
 /// None of these goes with that.
-void refuse_with(CLI::App& app, const std::string& source, const std::vector<std::string>& names,
-                 std::string_view why) {
+void refuse_with(const CLI::App& app, const std::string& source,
+                 const std::vector<std::string>& names, std::string_view why) {
   for (const std::string& name : names) {
     if (app.count(source) > 0 && app.count(name) > 0) {
       throw BadInput(fmt::format("{} does not go with {}{}", name, source, why));
@@ -80,7 +81,7 @@ void refuse_with(CLI::App& app, const std::string& source, const std::vector<std
 }
 
 /// What the method, the compressor and the source want of each other.
-void check_method(CLI::App& app, const CaseOptions& options) {
+void check_method(const CLI::App& app, const CaseOptions& options) {
   const Compressor compressor = parse_compressor(options.compressor);
   const bool retaining = compressor == Compressor::kRetainingHead;
   if (!options.preset.empty() && options.method != "apb") {
@@ -120,7 +121,7 @@ void add_options(CLI::App& app, CaseOptions& options) {
                  "write nothing; print the rows that `apb verify --rows N` judges");
 }
 
-void check_options(CLI::App& app, const CaseOptions& options) {
+void check_options(const CLI::App& app, const CaseOptions& options) {
   if (app.count("--check") > 0) {
     for (const CLI::Option* option : app.get_options()) {
       const std::string name = option->get_name();
@@ -153,7 +154,7 @@ void check_options(CLI::App& app, const CaseOptions& options) {
   check_method(app, options);
 }
 
-ApbConfig make_config(const CaseOptions& options, const ApbConfig& defaults) {
+ApbConfig make_config(const CLI::App& app, const CaseOptions& options, const ApbConfig& defaults) {
   ApbConfig config = defaults;
   if (options.doc_len || options.num_ranks || !options.block_lens.empty()) {
     config.block_lens = options.block_lens;
@@ -181,9 +182,14 @@ ApbConfig make_config(const CaseOptions& options, const ApbConfig& defaults) {
   config.head_dim = options.head_dim.value_or(defaults.head_dim);
   config.softmax_scale = 1.0 / std::sqrt(static_cast<double>(std::max(config.head_dim, Index{1})));
   config.validate();
-  config = method_config(parse_block_method(options.method), config);
-  config.validate();
-  return config;
+  if (config.embedded_query_len > config.query_len) {
+    throw BadInput("case", "embedded-query", config.embedded_query_len,
+                   fmt::format("at most the query's {} tokens", config.query_len));
+  }
+  ApbConfig used = method_config(parse_block_method(options.method), config);
+  used.validate();
+  note_unused_options(app, options.method, config, used);
+  return used;
 }
 
 }  // namespace apb

@@ -57,10 +57,12 @@ void add_options(CLI::App& app, CaseOptions& options);
 
 /// \param app parsed: which options were given
 /// \throws BadInput if options do not go together
-void check_options(CLI::App& app, const CaseOptions& options);
+void check_options(const CLI::App& app, const CaseOptions& options);
 
-/// The configuration that the method runs, validated.
+/// The configuration that the method runs, validated. Says on stderr which options it does not use.
+/// \param app      parsed
 /// \param defaults lengths and heads where no option gives them
-[[nodiscard]] ApbConfig make_config(const CaseOptions& options, const ApbConfig& defaults);
+[[nodiscard]] ApbConfig make_config(const CLI::App& app, const CaseOptions& options,
+                                    const ApbConfig& defaults);
 
 }  // namespace apb

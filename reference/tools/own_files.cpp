@@ -19,8 +19,7 @@ std::string own_path() {
 std::string own_file(const std::string& name) {
   namespace fs = std::filesystem;
   const fs::path installed = fs::path(own_path()).parent_path() / APB_SHARE_FROM_BIN / name;
-  return fs::exists(installed) ? installed.lexically_normal().string()
-                               : APB_SOURCE_DIR "/" + name;
+  return fs::exists(installed) ? installed.lexically_normal().string() : APB_SOURCE_DIR "/" + name;
 }
 
 }  // namespace apb

@@ -13,6 +13,7 @@
 #include "reference/tools/launch.hpp"
 #include "reference/tools/tool_main.hpp"
 #include "reference/tools/trace_file.hpp"
+#include "reference/tools/unused_options.hpp"
 #include "reference/tools/whole_file.hpp"
 
 namespace apb {
@@ -48,8 +49,10 @@ void add_options(CLI::App& app, RunOptions& options) {
   app.add_option("--text", options.text_path, "text file to prefill ('-': standard input)");
   app.add_option("--query", options.query, "question, put after the text");
   app.add_option("--expect", options.expected, "answer whose nll is measured (teacher-forced)");
-  app.add_option("--weights", options.model.weights_path, "weights file made by apb import");
-  app.add_flag("--toy", options.model.toy, "built-in toy model (random weights, byte tokens)");
+  auto* weights =
+      app.add_option("--weights", options.model.weights_path, "weights file made by apb import");
+  app.add_flag("--toy", options.model.toy, "built-in toy model (random weights, byte tokens)")
+      ->excludes(weights);
   app.add_option("--precision", options.precision, "float or double")->capture_default_str();
   app.add_option("--method", options.method,
                  "full, ring, zigzag_ring, ulysses, star, ape, apb or spava")
@@ -137,9 +140,9 @@ ApbConfig make_config(const RunOptions& options, bool embed_query, Index doc_len
   return config;
 }
 
-EvaluationRequest make_request(const RunOptions& options, bool embed_query, const EncodedText& text,
-                               const EncodedText& query, const EncodedText& expected,
-                               const LlamaConfig& model) {
+EvaluationRequest make_request(const CLI::App& app, const RunOptions& options, bool embed_query,
+                               const EncodedText& text, const EncodedText& query,
+                               const EncodedText& expected, const LlamaConfig& model) {
   EvaluationRequest request;
   request.method = parse_method(options.method);
   request.document = text.ids;
@@ -150,6 +153,7 @@ EvaluationRequest make_request(const RunOptions& options, bool embed_query, cons
   set_model_shape(config, model);
   request.config = method_config(request.method, config);
   request.config.validate();
+  note_unused_options(app, options.method, config, request.config);
   if (options.per_token_nll && !text.ids.empty()) {
     request.nll_positions.resize(text.ids.size() - 1);
     std::iota(request.nll_positions.begin(), request.nll_positions.end(), Index{1});
@@ -169,7 +173,7 @@ void warn_if_too_long(const EvaluationRequest& request, const LlamaConfig& model
   }
 }
 
-nlohmann::json prepare_job(const RunOptions& options, bool embed_query_given) {
+nlohmann::json prepare_job(const CLI::App& app, const RunOptions& options) {
   if (options.query.empty()) throw BadInput("--query is missing: a question of at least one token");
   if (options.precision != "float" && options.precision != "double") {
     throw BadInput("run", "precision", options.precision, "float or double");
@@ -196,10 +200,11 @@ nlohmann::json prepare_job(const RunOptions& options, bool embed_query_given) {
     throw BadInput("--expect: has no token: the model's vocabulary lacks all its characters");
   }
   // As its paper has it, Star's anchor holds no query unless that is asked for.
-  const bool embed_query =
-      embed_query_given ? options.embed_query : options.method != to_string(Method::kStar);
+  const bool embed_query = app.count("--embed-query") > 0
+                               ? options.embed_query
+                               : options.method != to_string(Method::kStar);
   const EvaluationRequest request =
-      make_request(options, embed_query, encoded[0], encoded[1], encoded[2], model);
+      make_request(app, options, embed_query, encoded[0], encoded[1], encoded[2], model);
   if (!options.trace_path.empty()) Hdf5Writer(options.trace_path);  // refuse now, not at the end
   warn_if_too_long(request, model);
   return {{"model", options.model}, {"precision", options.precision},
@@ -307,7 +312,7 @@ int main(int argc, char** argv) {
     apb::SharedWeights<double> double_weights;
     return apb::launch(
         apb::parse_transport(options.transport), options.num_ranks,
-        [&] { return apb::prepare_job(options, app.count("--embed-query") > 0); },
+        [&] { return apb::prepare_job(app, options); },
         [&](const apb::RankEnvironment& rank, const nlohmann::json& job) {
           return job.at("precision") == "double" ? apb::run_job(rank, job, double_weights)
                                                  : apb::run_job(rank, job, float_weights);

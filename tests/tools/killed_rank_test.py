@@ -87,13 +87,13 @@ def default_signals() -> None:
 class Run:
     """A run over MPI that would go on for many minutes: double precision, and a million answer tokens."""
 
-    def __init__(self, tool: Path, folder: Path, text_len: int) -> None:
+    def __init__(self, tool: Path, folder: Path, text_len: int, method: str) -> None:
         self.tool, self.folder = tool, folder
         (folder / "text").write_bytes(bytes(33 + (i * i * 7 + i * 13 + i // 11) % 90 for i in range(text_len)))
         self.before = folder_listing(folder)
         self.out, self.err = (folder / "out").open("wb"), (folder / "err").open("wb")
         command = [str(tool), "--toy", "--text", str(folder / "text"), "--query", "Where?", "--precision", "double",
-                   "--ranks", str(RANKS), "--transport", "mpi", "--max-answer", "1000000", "--json", "--trace",
+                   "--method", method, "--ranks", str(RANKS), "--transport", "mpi", "--max-answer", "1000000", "--json", "--trace",
                    str(folder / "trace.h5")]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.err,
                                         env=environment(), start_new_session=True, preexec_fn=default_signals)
@@ -151,10 +151,10 @@ class Run:
         self.err.close()
 
 
-def begin(checks: Checks, what: str, tool: Path, folder: Path, in_decode: bool) -> Optional[Run]:
+def begin(checks: Checks, what: str, tool: Path, folder: Path, in_decode: bool, method: str = "apb") -> Optional[Run]:
     """Starts a run and waits until all its ranks are at work, in prefill or (after it) in the answer."""
     folder.mkdir()
-    run = Run(tool, folder, 400 if in_decode else 12000)
+    run = Run(tool, folder, 400 if in_decode else 12000, method)
     ready = run.wait_until(lambda: run.all_busy() and ("layer 4/4" in run.errors() or not in_decode), START_S)
     if checks.that(ready and run.process.poll() is None, f"{what}: {RANKS} ranks must be at work",
                    f"ranks {run.ranks}, status {run.process.poll()}, stderr: {run.errors()[:600]}"):
@@ -174,9 +174,9 @@ def after_the_end(checks: Checks, what: str, run: Run) -> None:
 
 
 def kill_rank(checks: Checks, tool: Path, folder: Path, number: int, with_signal: signal.Signals,
-              in_decode: bool) -> None:
-    what = f"{with_signal.name} to rank {number} in {'its answer' if in_decode else 'prefill'}"
-    run = begin(checks, what, tool, folder, in_decode)
+              in_decode: bool, method: str) -> None:
+    what = f"{with_signal.name} to rank {number} of {method} in {'its answer' if in_decode else 'prefill'}"
+    run = begin(checks, what, tool, folder, in_decode, method)
     if run is None:
         return
     try:
@@ -199,7 +199,7 @@ def kill_at_start(checks: Checks, tool: Path, folder: Path) -> None:
     """A rank that dies as soon as it exists, perhaps before MPI is up."""
     what = "SIGKILL to rank 1 at once"
     folder.mkdir()
-    run = Run(tool, folder, 400)
+    run = Run(tool, folder, 400, "apb")
     try:
         if checks.that(run.wait_until(lambda: 1 in run.ranks, START_S), f"{what}: the rank must start",
                        run.errors()[:600]):
@@ -246,11 +246,15 @@ def main() -> None:
     checks = Checks()
     with temporary_folder() as name:
         root = Path(name)
-        cases = [(0, signal.SIGKILL, False), (2, signal.SIGKILL, False), (3, signal.SIGKILL, True),
-                 (0, signal.SIGKILL, True), (0, signal.SIGTERM, False), (1, signal.SIGTERM, True),
-                 (0, signal.SIGSEGV, True), (3, signal.SIGSEGV, False), (1, signal.SIGABRT, False)]
-        for index, (number, with_signal, in_decode) in enumerate(cases):
-            kill_rank(checks, tool, root / f"rank_{index}", number, with_signal, in_decode)
+        # Ring waits for a neighbour, Ulysses for an exchange of all with all, the others for gathers.
+        cases = [(0, signal.SIGKILL, False, "apb"), (2, signal.SIGKILL, False, "apb"), (3, signal.SIGKILL, True, "apb"),
+                 (0, signal.SIGKILL, True, "apb"), (0, signal.SIGTERM, False, "apb"), (1, signal.SIGTERM, True, "apb"),
+                 (0, signal.SIGSEGV, True, "apb"), (3, signal.SIGSEGV, False, "apb"), (1, signal.SIGABRT, False, "apb"),
+                 (2, signal.SIGKILL, False, "ring"), (0, signal.SIGKILL, False, "zigzag_ring"),
+                 (1, signal.SIGKILL, False, "ulysses"), (2, signal.SIGKILL, False, "spava"),
+                 (3, signal.SIGKILL, True, "ape"), (0, signal.SIGKILL, True, "spava")]
+        for index, (number, with_signal, in_decode, method) in enumerate(cases):
+            kill_rank(checks, tool, root / f"rank_{index}", number, with_signal, in_decode, method)
         kill_at_start(checks, tool, root / "start")
         # Not SIGHUP: UCX, which Debian's MPICH loads, takes it for its debugger.
         launchers = [(signal.SIGKILL, False, True), (signal.SIGTERM, False, False), (signal.SIGINT, True, True)]

@@ -332,6 +332,21 @@ class Tester:
             self.checks.that(all(str(CONTEXT_LEN) in line and str(CONTEXT_LEN + 1) in line for line in warnings),
                              f"{what}: the warning names both lengths", warnings)
 
+    def options_of_other_methods(self) -> None:
+        """What a method does not use is said in one line; it changes nothing."""
+        for method, given, unused in (("star", ["--keep", 3], "--keep"), ("full", ["--anchor", 3], "--anchor"),
+                                      ("spava", ["--no-embed-query"], "--embed-query"),
+                                      ("apb", ["--ape-scale", 0.5], "--ape-scale"),
+                                      ("ring", ["--compressor", "random", "--keep", 2], "--compressor, --keep"),
+                                      ("apb", ["--keep", 3], None), ("star", ["--no-embed-query"], None)):
+            for transport in ("local", "mpi"):
+                what = f"{method} {given}, {transport}"
+                result = run(self.command("--method", method, *given, "--ranks", 2, "--json", "--transport", transport))
+                notes = [line for line in result.error_lines() if "note" in line]
+                wanted = [] if unused is None else [f"apb-run: note: method {method} does not use {unused}"]
+                self.checks.right(result, what)
+                self.checks.equal(notes, wanted, f"{what}: notes")
+
     def long_text_over_mpi(self) -> None:
         """The job of a long text is larger than any pipe's buffer."""
         report = self.report("20,000 bytes, mpi",
@@ -541,7 +556,7 @@ def main() -> None:
         for test in (tester.output, tester.progress_on_terminal, tester.standard_input, tester.binary_text,
                      tester.no_answer, tester.compressors_that_are_not_used, tester.identities, tester.one_core,
                      tester.uneven_blocks, tester.official_convention, tester.double_precision, tester.traces,
-                     tester.trace_replaces, tester.context, tester.own_mpiexec, tester.long_text_over_mpi,
+                     tester.trace_replaces, tester.context, tester.options_of_other_methods, tester.own_mpiexec, tester.long_text_over_mpi,
                      tester.every_method):
             test()
     tester.checks.finish()
