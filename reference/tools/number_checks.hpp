@@ -1,7 +1,7 @@
 #pragma once
 /// \file
-/// Checks of numbers on a command line. They see the words as typed, before CLI11 converts them: NaN
-/// passes its own Range, and a number too large or with a fraction gets no line of its own.
+/// Checks of numbers on a command line. They see the words as typed, before CLI11 converts them:
+/// NaN passes its own Range, and a number too large or with a fraction gets no line of its own.
 
 #include <fmt/format.h>
 

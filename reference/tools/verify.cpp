@@ -44,9 +44,9 @@ void add_options(CLI::App& app, VerifyOptions& options) {
   app.add_option("--plugin", options.plugin_path,
                  "judge this shared library instead (reference/verify/apb_plugin.h), on a grid of "
                  "shapes and on CASE if there is one");
-  app.add_option("--timeout", options.timeout_s,
-                 fmt::format("seconds that one call of the plug-in may take (default: {})",
-                             kTimeout_s))
+  app.add_option(
+         "--timeout", options.timeout_s,
+         fmt::format("seconds that one call of the plug-in may take (default: {})", kTimeout_s))
       ->check(real_number(0.01, 86400));
   app.add_option("--require", options.required,
                  "quantities that must be there, a,b: out, lse, importance, kept_positions, decode")
@@ -72,10 +72,8 @@ JudgeOptions judge_options(const VerifyOptions& options) {
   JudgeOptions judging;
   judging.progress = show_progress;
   if (options.num_rows) {
-    judging.rows_of = [count = *options.num_rows,
-                       seed = options.seed_or_default()](const CaseRank& rank) {
-      return sample_rows(rank.layout, count, seed);
-    };
+    judging.rows_of = [count = *options.num_rows, seed = options.seed_or_default()](
+                          const CaseRank& rank) { return sample_rows(rank.layout, count, seed); };
   }
   return judging;
 }

@@ -94,17 +94,17 @@ nlohmann::json results_json(const Judgement& judgement) {
   return json;
 }
 
-/// "2 of 4 ranks judged (1, 3), 520 of 2576 rows of out and lse": what is not whole is spelt out.
+/// "2 of 4 ranks judged (1, 3), 520 of 2576 rows": what is not whole is spelt out.
 std::string coverage_text(const Coverage& coverage) {
-  std::string text = fmt::format("{} of {} ranks judged", coverage.ranks.size(),
-                                 coverage.ranks_of_case);
+  std::string text =
+      fmt::format("{} of {} ranks judged", coverage.ranks.size(), coverage.ranks_of_case);
   if (!coverage.ranks.empty() && std::ssize(coverage.ranks) < coverage.ranks_of_case) {
     text += fmt::format(" ({})", fmt::join(coverage.ranks, ", "));
   }
   if (coverage.rows < coverage.rows_of_ranks) {
-    text += fmt::format(", {} of {} rows of out and lse", coverage.rows, coverage.rows_of_ranks);
+    text += fmt::format(", {} of {} rows", coverage.rows, coverage.rows_of_ranks);
   }
-  return text;
+  return coverage.decode ? text + ", and decode" : text;
 }
 
 std::string ending_name(const ShapeResult& result) {
@@ -148,7 +148,8 @@ nlohmann::json judgement_json(const Judgement& judgement) {
   json["judged"] = {{"ranks", coverage.ranks},
                     {"ranks_of_case", coverage.ranks_of_case},
                     {"rows", coverage.rows},
-                    {"rows_of_ranks", coverage.rows_of_ranks}};
+                    {"rows_of_ranks", coverage.rows_of_ranks},
+                    {"decode", coverage.decode}};
   return json;
 }
 

@@ -53,7 +53,8 @@ FailingRows pairs_over(const Suspect& suspect, double limit) {
       const bool wrong_lse = !(error.lse <= limit);
       out_fails |= wrong_out;
       lse_fails |= wrong_lse;
-      failing.numbers |= (wrong_out && !error.out_non_finite) || (wrong_lse && !error.lse_non_finite);
+      failing.numbers |=
+          (wrong_out && !error.out_non_finite) || (wrong_lse && !error.lse_non_finite);
       failing.out_non_finite |= error.out_non_finite;
       failing.lse_non_finite |= error.lse_non_finite;
     }

@@ -123,7 +123,9 @@ Judgement judge(const CaseFile& problem, const CandidateFile& candidate,
     if (judgement.verdicts.size() > verdicts) judgement.coverage.ranks.push_back(rank.rank);
   }
   for (const CandidateRank& given : candidate.ranks) (void)case_rank(problem, given.rank);
+  const std::size_t verdicts_of_ranks = judgement.verdicts.size();
   judge_decode(problem, candidate, options, judgement);
+  judgement.coverage.decode = judgement.verdicts.size() > verdicts_of_ranks;
   if (judgement.verdicts.empty()) {
     throw BadInput(
         "candidate: nothing to judge: must hold out, lse, importance, kept_positions or "

@@ -46,6 +46,7 @@ struct Coverage {
   Index ranks_of_case = 0;  ///< in the case file
   Index rows = 0;           ///< of out or lse
   Index rows_of_ranks = 0;  ///< that the ranks have of which out or lse was judged
+  bool decode = false;      ///< the query pass, or a part of it
 };
 
 struct Judgement {

@@ -74,8 +74,8 @@ ImportanceTruth retaining_truth(const CaseFile& problem, const CaseRank& rank,
 }
 
 /// How far a candidate's element may be from the truth if it was computed within the tolerance and
-/// then, if it is a number of the format `stored`, perhaps rounded to that: rounding keeps order, so
-/// that it lies between the rounded ends.
+/// then, if it is a number of the format `stored`, perhaps rounded to that: rounding keeps order,
+/// so that it lies between the rounded ends.
 double stored_tolerance(double candidate, double truth, double tolerance, ValueType stored) {
   if (round_to(stored, candidate) != candidate) return tolerance;
   return candidate < truth ? std::max(tolerance, truth - round_to(stored, truth - tolerance))
@@ -93,8 +93,7 @@ Verdict compare_importance(const CaseRank& rank, const Matrix<double>& candidate
       const double expected = truth.value(row, head);
       const double found = candidate(row, head);
       // Equal too: what overflows in the format that it is stored in.
-      const double error =
-          found == round_to(stored, expected) ? 0 : element_error(found, expected);
+      const double error = found == round_to(stored, expected) ? 0 : element_error(found, expected);
       const double tolerance =
           stored_tolerance(found, expected, truth.tolerance(row, head), stored);
       // What must be equal (no error allowed, -inf, NaN) is, or is infinitely far.
@@ -142,10 +141,9 @@ void judge_importance(const CaseFile& problem, const CaseRank& rank, const Candi
     case Compressor::kQueryAware: {
       const auto query = score_query(problem, rank);
       if (!query || query->rows() == 0) return not_judged("the case holds no score_query");
-      judgement.verdicts.push_back(
-          compare_importance(rank, *given.importance,
-                             query_aware_truth(problem, rank, *query, candidate.compute_type),
-                             problem.value_type));
+      judgement.verdicts.push_back(compare_importance(
+          rank, *given.importance, query_aware_truth(problem, rank, *query, candidate.compute_type),
+          problem.value_type));
       return;
     }
     case Compressor::kRetainingHead:

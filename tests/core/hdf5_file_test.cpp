@@ -142,10 +142,12 @@ TEST_CASE("floats of any width are floats; integers are not, nor are floats inte
   CHECK_NOTHROW(check_hdf5_in_child(halves));
   CHECK(read<double>(Hdf5Reader(halves), "/halves", {3}) == std::vector<double>{1.5, -0.25, 65504});
   const Hdf5Reader reader(path);
-  CHECK(refusal([&] { (void)read<double>(reader, "/integers", {2, 2}); }) ==
-        path + ": /integers = integers: must be floating-point numbers");
-  CHECK(refusal([&] { (void)read<float>(reader, "/bytes", {1, 4}); }) ==
-        path + ": /bytes = integers: must be floating-point numbers");
+  CHECK(refusal([&] {
+          (void)read<double>(reader, "/integers", {2, 2});
+        }) == path + ": /integers = integers: must be floating-point numbers");
+  CHECK(refusal([&] {
+          (void)read<float>(reader, "/bytes", {1, 4});
+        }) == path + ": /bytes = integers: must be floating-point numbers");
   CHECK(refusal([&] { (void)read<std::int64_t>(reader, "/floats", {4}); }) ==
         path + ": /floats = floating-point numbers: must be integers");
 }

@@ -27,6 +27,7 @@ import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 
 EXAMPLE = ROOT / "examples" / "verify_with_torch.py"
+SELECTION = ROOT / "examples" / "select_with_numpy.py"
 # Of apb case --adversarial; the first is none.
 KINDS = ["", "huge-logits", "tiny-logits", "ties", "signed-zeros", "nan-outside", "off-tile", "empty-segments"]
 BLOCKS, ANCHOR, KEPT, HEADS, KV_HEADS, DIM = [40, 33, 21], 9, 7, 6, 2, 16
@@ -112,7 +113,7 @@ def check_pass(bench: Bench) -> None:
     checks.that("PASS: 0 of 3 checks failed; 1 of 3 ranks judged (1)\n" in text, "the verdict counts the ranks", text)
     checks.that("not judged: out: not given (rank 0, 2)" in text, "the other ranks are listed", text)
     checks.equal(json.loads(report.read_text()).get("judged"), {"ranks": [1], "ranks_of_case": 3, "rows": ANCHOR + 33,
-                                                            "rows_of_ranks": ANCHOR + 33}, "the JSON counts too")
+                                                            "rows_of_ranks": ANCHOR + 33, "decode": False}, "the JSON counts too")
 
 
 def check_diagnosis(bench: Bench) -> None:
@@ -175,7 +176,7 @@ def check_sampled_rows(bench: Bench) -> None:
     path = bench.changed("some.h5", keep_some)
     result = bench.verify(bench.case, path)
     bench.checks.right(result, "a candidate of four rows")
-    bench.checks.that("; 1 of 3 ranks judged (1), 4 of 42 rows of out and lse\n" in result.out.decode(),
+    bench.checks.that("; 1 of 3 ranks judged (1), 4 of 42 rows\n" in result.out.decode(),
                       "the verdict counts the rows", result.out.decode())
     with h5py.File(path, "r+") as file:
         file["rank_1/out"][2] += 1  # row 9
@@ -202,6 +203,9 @@ def check_whole_cases(bench: Bench, tool: Path) -> None:
                         target[f"{group}/{name}"] = source[f"{group}/{name}"][:]
         result = bench.verify(case, candidate, "--require", "out,lse,importance,kept_positions,decode")
         bench.checks.right(result, f"what a case of kind '{kind}' says of itself")
+        ranks = len(groups)
+        bench.checks.that(f"; {ranks} of {ranks} ranks judged, and decode\n" in result.out.decode(),
+                          f"all of kind '{kind}' is judged", result.out.decode()[-300:])
         if result.status:
             print(result.out.decode()[-3000:])
 
@@ -246,6 +250,22 @@ def check_stored_types(bench: Bench) -> None:
             retyped(f"rank_{rank}/out", np.float16)(file)
         file.attrs["out_dtype"] = "float16"
     checks.right(bench.verify(bench.case, bench.changed("half.h5", halve)), "out stored as numpy's float16")
+
+
+def check_selection(bench: Bench, tool: Path) -> None:
+    """The example that selects: added to a candidate or alone, for both conventions and blocks without tokens."""
+    for what, words in [("plain", []), ("off tile", ["--adversarial", "off-tile"]),
+                        ("empty blocks", ["--adversarial", "empty-segments"]), ("ties", ["--adversarial", "ties"]),
+                        ("official", ["--convention", "official", "--anchor", 40, "--query-insert-at", 4])]:
+        case, candidate = bench.folder / f"{what}.h5", bench.folder / f"{what}-selected.h5"
+        bench.checks.right(run([tool, case, *words]), f"a case to select from, {what}")
+        if what == "plain":
+            bench.checks.right(run([python, EXAMPLE, case, candidate]), "a candidate to add to")
+        bench.checks.right(run([python, SELECTION, case, candidate]), f"the example that selects, {what}")
+        result = bench.verify(case, candidate, "--require", "importance,kept_positions")
+        bench.checks.right(result, f"its selection, {what}")
+        bench.checks.equal(result.out.decode().count("on the candidate's importance"), 5 if what == "empty blocks" else 4,
+                           f"what it kept, {what}", result.out.decode())
 
 
 def check_bad_input(bench: Bench) -> None:
@@ -361,6 +381,7 @@ def main() -> None:
         check_hidden_nan(bench, program(bin_dir, "apb-case"))
         check_sampled_rows(bench)
         check_whole_cases(bench, program(bin_dir, "apb-case"))
+        check_selection(bench, program(bin_dir, "apb-case"))
         check_stored_types(bench)
         check_bad_input(bench)
         check_plugins(bench, Path(example).resolve(), Path(wrong).resolve())

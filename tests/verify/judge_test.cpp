@@ -270,6 +270,7 @@ TEST_CASE("what was judged is counted: ranks, and rows of them", "[verify]") {
   coverage = judge(problem, selection_of(problem, false), options).coverage;
   CHECK(coverage.ranks == std::vector<int>{0, 1, 2});
   CHECK(coverage.rows_of_ranks == 0);
+  CHECK_FALSE(coverage.decode);
 }
 
 TEST_CASE("a candidate of some rows in any order is judged on these", "[verify]") {

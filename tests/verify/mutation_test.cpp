@@ -29,8 +29,7 @@ const std::vector<NamedShape>& shapes() {
       {"1/1", {3, {150, 141, 137}, 37, 1, 45, 1, 1, 32}},
       {"9/3 official", {3, {70, 53, 61}, 23, 2, 25, 9, 3, 16, 2, Compressor::kRandom, kOfficial}},
       {"28/4 star", {3, {60, 20, 45}, 18, 3, 0, 28, 4, 8}},
-      {"1/1 star official",
-       {2, {150, 141}, 37, 1, 0, 1, 1, 32, 2, Compressor::kRandom, kOfficial}},
+      {"1/1 star official", {2, {150, 141}, 37, 1, 0, 1, 1, 32, 2, Compressor::kRandom, kOfficial}},
   };
   return all;
 }
@@ -311,8 +310,8 @@ TEST_CASE("NaN of keys that a row does not see: how it got there is named", "[ve
   for (const NamedShape& one : shapes()) {
     CaseFile problem = make_case(28, one.shape, ValueType::kBfloat16);
     for (CaseRank& rank : problem.ranks) put_nan_last(rank);
-    const auto found = [&](const CaseRank& rank, HiddenKeys hidden,
-                           const MakeWrong& make, bool with_lse) {
+    const auto found = [&](const CaseRank& rank, HiddenKeys hidden, const MakeWrong& make,
+                           bool with_lse) {
       CAPTURE(one.name, rank.rank, with_lse);
       Kernel kernel;
       kernel.compute_type = kernel.out_type = ValueType::kBfloat16;
@@ -417,7 +416,6 @@ TEST_CASE("a wrong lse of nothing is named", "[verify]") {
   candidate.decode->ranks[1].lse = -part({1}).lse;  // +inf
   CHECK(first_explanation(problem, candidate) ==
         "lse is +inf for rows that see nothing (must be -inf)");
-
 }
 
 /// Partials merged in fp32 with weights exp(lse), which nothing keeps from overflowing.

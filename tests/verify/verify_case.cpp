@@ -136,7 +136,7 @@ struct KeyRef {
 
 /// The keys that the kernel looks at for one row, in order.
 std::vector<KeyRef> keys_of_row(const Kernel& kernel, const CaseRank& rank, Segment segment,
-                                 Index row, Index kv_head) {
+                                Index row, Index kv_head) {
   std::vector<KeyRef> keys;
   const auto add = [&](Segment of, const Tensor& key, const Tensor& value, Index begin,
                        Index count) {
