@@ -236,7 +236,9 @@ TEST_CASE("importance may be rounded to the case's precision, and no further", "
   const auto stored = [](double x) { return round_to(ValueType::kBfloat16, x); };
   CHECK(passes([](double x) { return x; }));
   CHECK(passes(stored));
-  // A float32 kernel that is as far off as bfloat16 rounds, and bfloat16 rounded the wrong way.
+  // A float32 kernel that is as far off as bfloat16 rounds, on either side, and bfloat16 rounded
+  // the wrong way.
+  CHECK_FALSE(passes([&](double x) { return x + 0.9 * (stored(x) - x); }));
   CHECK_FALSE(passes([](double x) { return x * (1 + 0x1p-10); }));
   CHECK_FALSE(passes([&](double x) { return stored(x * (1 + 0x1p-7)); }));
   CHECK_FALSE(passes([](double x) { return round_to(ValueType::kFloat16, x * (1 + 0x1p-9)); }));
