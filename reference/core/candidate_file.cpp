@@ -13,6 +13,24 @@ namespace {
 /// What was computed is kept as it came.
 constexpr ValueType kAsComputed = ValueType::kFloat64;
 
+constexpr std::int64_t kVersion = 1;
+
+/// A candidate need not say what it is, but must not say that it is something else.
+void require_schema(const Hdf5Reader& file) {
+  if (file.has_attribute("schema")) {
+    const std::string schema = file.string_attribute("schema");
+    if (schema != "apb-candidate") {
+      throw BadInput(file.path(), "schema", schema,
+                     schema == "apb-case" ? "apb-candidate, or absent (a case is no candidate, "
+                                            "whatever it holds)"
+                                          : "apb-candidate, or absent");
+    }
+  }
+  if (!file.has_attribute("version")) return;
+  const std::int64_t version = file.int_attribute("version");
+  if (version != kVersion) throw BadInput(file.path(), "version", version, "1, or absent");
+}
+
 /// \throws BadInput if a row is not the rank's, or is given twice
 std::vector<Index> read_row_index(const Hdf5Reader& file, const std::string& name, Index rows) {
   const std::vector<Index> shape = file.shape(name);
@@ -111,6 +129,7 @@ void write_rank(Hdf5Writer& file, const CandidateRank& rank) {
 
 CandidateFile read_candidate(const std::string& path, const CaseFile& problem) {
   const Hdf5Reader file(path);
+  require_schema(file);
   CandidateFile candidate;
   candidate.compute_type = read_value_type(file, "compute_dtype");
   candidate.out_type = read_value_type(file, "out_dtype");
@@ -125,7 +144,7 @@ CandidateFile read_candidate(const std::string& path, const CaseFile& problem) {
 void write_candidate(const std::string& path, const CandidateFile& candidate) {
   Hdf5Writer file(path);
   file.set_attribute("/", "schema", std::string_view("apb-candidate"));
-  file.set_attribute("/", "version", std::int64_t{1});
+  file.set_attribute("/", "version", kVersion);
   file.set_attribute("/", "compute_dtype", to_string(candidate.compute_type));
   file.set_attribute("/", "out_dtype", to_string(candidate.out_type));
   for (const CandidateRank& rank : candidate.ranks) write_rank(file, rank);

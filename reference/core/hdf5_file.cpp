@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "reference/core/error.hpp"
+#include "reference/core/regular_file.hpp"
 
 namespace apb {
 namespace {
@@ -23,12 +24,30 @@ hid_t native_type() {
   if constexpr (std::is_same_v<T, std::uint8_t>) return H5T_NATIVE_UINT8;
 }
 
-/// Whether values of a type may be read as T without loss of meaning: integers as numbers, but no
-/// fractions as integers.
+/// What the class of a type is called in a refusal.
+std::string_view class_name(H5T_class_t type) {
+  switch (type) {
+    case H5T_INTEGER:
+      return "integers";
+    case H5T_FLOAT:
+      return "floating-point numbers";
+    case H5T_STRING:
+      return "strings";
+    default:
+      return "values of another kind";
+  }
+}
+
+/// The class that a dataset read as T must have. HDF5 would convert the other too, but whoever
+/// stored scores as integers has lost their fractions, and a position is no fraction.
 template <class T>
-bool readable_as(hid_t type) {
+constexpr H5T_class_t kStoredClass = std::is_floating_point_v<T> ? H5T_FLOAT : H5T_INTEGER;
+
+/// An attribute is read by its value: 1 is a number as 1.0 is, but no fraction is an integer.
+template <class T>
+bool attribute_readable_as(hid_t type) {
   const H5T_class_t found = H5Tget_class(type);
-  return found == H5T_INTEGER || (found == H5T_FLOAT && std::is_floating_point_v<T>);
+  return found == H5T_INTEGER || found == kStoredClass<T>;
 }
 
 /// How far a filter shrinks data at best: deflate reaches 1032 to 1.
@@ -44,7 +63,7 @@ std::string describe(std::span<const Index> shape) {
 
 Hdf5Id open_file(const std::string& path) {
   silence_hdf5();
-  if (!std::filesystem::is_regular_file(path)) throw BadInput(path + ": no such file");
+  require_regular_file(path);
   Hdf5Id file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
   if (!file.valid()) throw BadInput(path + ": not an HDF5 file, or truncated");
   return file;
@@ -112,7 +131,7 @@ T scalar_attribute(hid_t file, const std::string& path, const std::string& name,
   const Hdf5Id space(H5Aget_space(attribute.get()), H5Sclose);
   const Hdf5Id type(H5Aget_type(attribute.get()), H5Tclose);
   T value{};
-  if (H5Sget_simple_extent_npoints(space.get()) != 1 || !readable_as<T>(type.get()) ||
+  if (H5Sget_simple_extent_npoints(space.get()) != 1 || !attribute_readable_as<T>(type.get()) ||
       H5Aread(attribute.get(), native_type<T>(), &value) < 0) {
     throw BadInput(fmt::format("{}: attribute {}: must be {}", path, name, allowed));
   }
@@ -238,9 +257,8 @@ void Hdf5Reader::read(const std::string& dataset, std::span<const Index> expecte
   }
   const Hdf5Id id = open_dataset(file_.get(), path_, dataset);
   const Hdf5Id type(H5Dget_type(id.get()), H5Tclose);
-  if (!readable_as<T>(type.get())) {
-    throw BadInput(fmt::format("{}: dataset {}: must hold {}", path_, dataset,
-                               std::is_floating_point_v<T> ? "numbers" : "integers"));
+  if (const H5T_class_t found = H5Tget_class(type.get()); found != kStoredClass<T>) {
+    throw BadInput(path_, dataset, class_name(found), class_name(kStoredClass<T>));
   }
   if (H5Dread(id.get(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
     throw BadInput(fmt::format("{}: dataset {}: cannot be read (truncated?)", path_, dataset));

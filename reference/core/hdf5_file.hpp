@@ -64,7 +64,8 @@ class Hdf5Reader {
   /// may be made for them.
   void require_stored(const std::string& dataset, std::span<const Index> expected_shape) const;
 
-  /// A whole dataset, converted to T (float, double, std::int64_t or std::uint8_t).
+  /// A whole dataset, converted to T (float, double, std::int64_t or std::uint8_t) from floats of
+  /// any width or from integers of any width, whichever T is.
   /// \param expected_shape what the dataset must look like
   /// \param values         room for all its elements
   template <class T>

@@ -15,6 +15,7 @@
 
 #include "reference/core/error.hpp"
 #include "reference/core/hdf5_file.hpp"
+#include "reference/core/regular_file.hpp"
 
 namespace apb {
 namespace {
@@ -154,7 +155,7 @@ void limit_child(std::uintmax_t file_bytes) {
 
 void check_hdf5_in_child(const std::string& path) {
   silence_hdf5();
-  if (!std::filesystem::is_regular_file(path)) throw BadInput(path + ": no such file");
+  require_regular_file(path);
   std::array<int, 2> report{};
   if (pipe(report.data()) != 0) throw CannotRun(path + ": cannot make a pipe");
   const pid_t child = fork();

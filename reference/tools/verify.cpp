@@ -9,7 +9,9 @@
 #include <nlohmann/json.hpp>
 
 #include "reference/core/hdf5_guard.hpp"
+#include "reference/core/regular_file.hpp"
 #include "reference/core/row_sample.hpp"
+#include "reference/tools/number_checks.hpp"
 #include "reference/tools/tool_main.hpp"
 #include "reference/tools/verify_report.hpp"
 #include "reference/tools/whole_file.hpp"
@@ -19,6 +21,7 @@ namespace {
 
 constexpr Index kMaxSeed = std::numeric_limits<Index>::max() - 1;
 constexpr Index kMaxRows = Index{1} << 40;
+constexpr double kTimeout_s = 60;
 
 struct VerifyOptions {
   std::string case_path;
@@ -27,8 +30,12 @@ struct VerifyOptions {
   std::vector<std::string> required;
   std::string json_path;
   std::optional<Index> num_rows;
-  Index seed = 0;
-  double timeout_s = 60;
+  std::optional<Index> seed;
+  std::optional<double> timeout_s;
+
+  [[nodiscard]] std::uint64_t seed_or_default() const {
+    return static_cast<std::uint64_t>(seed.value_or(0));
+  }
 };
 
 void add_options(CLI::App& app, VerifyOptions& options) {
@@ -37,18 +44,18 @@ void add_options(CLI::App& app, VerifyOptions& options) {
   app.add_option("--plugin", options.plugin_path,
                  "judge this shared library instead (reference/verify/apb_plugin.h), on a grid of "
                  "shapes and on CASE if there is one");
-  app.add_option("--timeout", options.timeout_s, "seconds that one call of the plug-in may take")
-      ->check(CLI::Range(0.01, 86400.0))
-      ->capture_default_str();
+  app.add_option(
+         "--timeout", options.timeout_s,
+         fmt::format("seconds that one call of the plug-in may take (default: {})", kTimeout_s))
+      ->check(real_number(0.01, 86400));
   app.add_option("--require", options.required,
                  "quantities that must be there, a,b: out, lse, importance, kept_positions, decode")
       ->delimiter(',');
   app.add_option("--rows", options.num_rows,
                  "judge a sample of about so many rows of each rank (default: all)")
-      ->check(CLI::Range(Index{1}, kMaxRows));
-  app.add_option("--seed", options.seed, "of the sample and of the plug-in's inputs")
-      ->check(CLI::Range(Index{0}, kMaxSeed))
-      ->capture_default_str();
+      ->check(whole_number(1, kMaxRows));
+  app.add_option("--seed", options.seed, "of the sample and of the plug-in's inputs (default: 0)")
+      ->check(whole_number(0, kMaxSeed));
   app.add_option("--json", options.json_path, "also write all verdicts into this file");
 }
 
@@ -65,9 +72,8 @@ JudgeOptions judge_options(const VerifyOptions& options) {
   JudgeOptions judging;
   judging.progress = show_progress;
   if (options.num_rows) {
-    judging.rows_of = [count = *options.num_rows, seed = options.seed](const CaseRank& rank) {
-      return sample_rows(rank.layout, count, static_cast<std::uint64_t>(seed));
-    };
+    judging.rows_of = [count = *options.num_rows, seed = options.seed_or_default()](
+                          const CaseRank& rank) { return sample_rows(rank.layout, count, seed); };
   }
   return judging;
 }
@@ -81,18 +87,29 @@ void write_json(const VerifyOptions& options, const nlohmann::json& json) {
   if (!options.json_path.empty()) write_whole_file(options.json_path, json.dump(2) + '\n');
 }
 
+/// \throws BadInput if an option is given that would change nothing
+void require_used_options(const VerifyOptions& options) {
+  const bool plugin = !options.plugin_path.empty();
+  const auto refuse = [](bool given, const char* option, const char* why) {
+    if (given) throw BadInput(fmt::format("command line: {} {}", option, why));
+  };
+  refuse(plugin && !options.candidate_path.empty(), "CANDIDATE",
+         "does not go with --plugin, which computes one");
+  refuse(plugin && !options.required.empty(), "--require",
+         "does not go with --plugin, which always gives out and lse");
+  refuse(plugin && options.num_rows && options.case_path.empty(), "--rows",
+         "needs a CASE: of the grid's shapes all rows are judged");
+  refuse(!plugin && options.timeout_s.has_value(), "--timeout", "needs --plugin");
+  refuse(!plugin && options.seed && !options.num_rows, "--seed", "needs --rows or --plugin");
+}
+
 ExitStatus verify_plugin(const VerifyOptions& options) {
-  if (!options.candidate_path.empty()) {
-    throw BadInput("command line", "CANDIDATE", options.candidate_path, "absent with --plugin");
-  }
-  if (!std::filesystem::is_regular_file(options.plugin_path)) {
-    throw BadInput(options.plugin_path + ": no such file");
-  }
+  require_regular_file(options.plugin_path);
   std::optional<CaseFile> problem;
   if (!options.case_path.empty()) problem = checked_case(options.case_path);
-  const PluginHost host{std::filesystem::absolute(options.plugin_path), options.timeout_s};
-  auto results =
-      judge_plugin_on_grid(host, static_cast<std::uint64_t>(options.seed), show_progress);
+  const PluginHost host{std::filesystem::absolute(options.plugin_path),
+                        options.timeout_s.value_or(kTimeout_s)};
+  auto results = judge_plugin_on_grid(host, options.seed_or_default(), show_progress);
   if (problem) {
     for (ShapeResult& result : judge_plugin_on_case(host, *problem, judge_options(options))) {
       results.push_back(std::move(result));
@@ -133,6 +150,7 @@ int main(int argc, char** argv) {
                "apb-verify");
   apb::add_options(app, options);
   return apb::tool_main(app, argc, argv, [&] {
+    apb::require_used_options(options);
     return options.plugin_path.empty() ? apb::verify_candidate(options)
                                        : apb::verify_plugin(options);
   });

@@ -76,6 +76,37 @@ nlohmann::json diagnosis_json(const RankDiagnosis& one) {
           {"explanations", std::move(explanations)}};
 }
 
+nlohmann::json results_json(const Judgement& judgement) {
+  nlohmann::json json{{"pass", judgement.pass()},
+                      {"verdicts", nlohmann::json::array()},
+                      {"not_judged", nlohmann::json::array()},
+                      {"diagnoses", nlohmann::json::array()}};
+  for (const Verdict& verdict : judgement.verdicts) {
+    json["verdicts"].push_back(verdict_json(verdict));
+  }
+  for (const NotJudged& one : judgement.not_judged) {
+    json["not_judged"].push_back(
+        {{"rank", one.rank}, {"quantity", one.quantity}, {"why", one.why}});
+  }
+  for (const RankDiagnosis& one : judgement.diagnoses) {
+    json["diagnoses"].push_back(diagnosis_json(one));
+  }
+  return json;
+}
+
+/// "2 of 4 ranks judged (1, 3), 520 of 2576 rows": what is not whole is spelt out.
+std::string coverage_text(const Coverage& coverage) {
+  std::string text =
+      fmt::format("{} of {} ranks judged", coverage.ranks.size(), coverage.ranks_of_case);
+  if (!coverage.ranks.empty() && std::ssize(coverage.ranks) < coverage.ranks_of_case) {
+    text += fmt::format(" ({})", fmt::join(coverage.ranks, ", "));
+  }
+  if (coverage.rows < coverage.rows_of_ranks) {
+    text += fmt::format(", {} of {} rows", coverage.rows, coverage.rows_of_ranks);
+  }
+  return coverage.decode ? text + ", and decode" : text;
+}
+
 std::string ending_name(const ShapeResult& result) {
   switch (result.ending) {
     case PluginEnding::kUnsupported:
@@ -107,25 +138,18 @@ std::string judgement_text(const Judgement& judgement) {
   }
   const auto failed = std::count_if(judgement.verdicts.begin(), judgement.verdicts.end(),
                                     [](const Verdict& verdict) { return !verdict.pass; });
-  return text + fmt::format("\n{}: {} of {} checks failed\n", failed == 0 ? "PASS" : "FAIL", failed,
-                            judgement.verdicts.size());
+  return text + fmt::format("\n{}: {} of {} checks failed; {}\n", failed == 0 ? "PASS" : "FAIL",
+                            failed, judgement.verdicts.size(), coverage_text(judgement.coverage));
 }
 
 nlohmann::json judgement_json(const Judgement& judgement) {
-  nlohmann::json json{{"pass", judgement.pass()},
-                      {"verdicts", nlohmann::json::array()},
-                      {"not_judged", nlohmann::json::array()},
-                      {"diagnoses", nlohmann::json::array()}};
-  for (const Verdict& verdict : judgement.verdicts) {
-    json["verdicts"].push_back(verdict_json(verdict));
-  }
-  for (const NotJudged& one : judgement.not_judged) {
-    json["not_judged"].push_back(
-        {{"rank", one.rank}, {"quantity", one.quantity}, {"why", one.why}});
-  }
-  for (const RankDiagnosis& one : judgement.diagnoses) {
-    json["diagnoses"].push_back(diagnosis_json(one));
-  }
+  const Coverage& coverage = judgement.coverage;
+  nlohmann::json json = results_json(judgement);
+  json["judged"] = {{"ranks", coverage.ranks},
+                    {"ranks_of_case", coverage.ranks_of_case},
+                    {"rows", coverage.rows},
+                    {"rows_of_ranks", coverage.rows_of_ranks},
+                    {"decode", coverage.decode}};
   return json;
 }
 
@@ -151,7 +175,7 @@ std::string plugin_text(const std::vector<ShapeResult>& results) {
 nlohmann::json plugin_json(const std::vector<ShapeResult>& results) {
   nlohmann::json json = nlohmann::json::array();
   for (const ShapeResult& result : results) {
-    nlohmann::json one = judgement_json(result.judgement);
+    nlohmann::json one = results_json(result.judgement);
     one["pass"] = result.pass();
     one["shape"] = result.shape;
     one["ending"] = ending_name(result);

@@ -210,7 +210,8 @@ Diagnosis diagnose(const Suspect& suspect) {
   const Evidence evidence = gather_evidence(suspect, failing);
   const Ratios against_truth = measure(evidence, evidence.truth);
   diagnosis.error = against_truth.both();
-  diagnosis.explanations = explain_by_mistakes(evidence, against_truth);
+  // Every mistake that lets a NaN in makes the same NaN: only numbers tell them apart.
+  if (failing.numbers) diagnosis.explanations = explain_by_mistakes(evidence, against_truth);
   if (diagnosis.explanations.empty()) {
     if (auto pattern = find_pattern(suspect, failing); !pattern.empty()) {
       diagnosis.explanations = {{std::move(pattern), 0}};

@@ -13,8 +13,10 @@ namespace apb {
 struct FailingRows {
   std::vector<Index> rows;
   std::vector<Index> heads;
-  std::string quantities;   ///< "out", "lse" or "out and lse"
-  bool non_finite = false;  ///< some of them hold NaN or infinity where the truth does not
+  std::string quantities;       ///< "out", "lse" or "out and lse"
+  bool numbers = false;         ///< some wrong values are numbers
+  bool out_non_finite = false;  ///< out holds NaN or infinity where the truth does not
+  bool lse_non_finite = false;  ///< lse does
 };
 
 /// Rows over their tolerance. If no single row is (only all together), those with the largest

@@ -53,6 +53,8 @@ void judge_prefill(const CaseFile& problem, const CandidateFile& candidate,
     options.progress(fmt::format("rank {}: {} of {} rows, {} heads", given.rank, rows.size(),
                                  rank.layout.rows(), heads.size()));
   }
+  judgement.coverage.rows += std::ssize(rows);
+  judgement.coverage.rows_of_ranks += rank.layout.rows();
   const Reading reading = prefill_reading(rank, problem.config);
   judge_attention({reading, &problem, &rank, candidate.compute_type, candidate.out_type},
                   given.rank, "", rows,
@@ -105,7 +107,9 @@ void judge_attention(const AttentionSubject& subject, int rank, const std::strin
 Judgement judge(const CaseFile& problem, const CandidateFile& candidate,
                 const JudgeOptions& options) {
   Judgement judgement;
+  judgement.coverage.ranks_of_case = std::ssize(problem.ranks);
   for (const CaseRank& rank : problem.ranks) {
+    const std::size_t verdicts = judgement.verdicts.size();
     const auto given =
         std::find_if(candidate.ranks.begin(), candidate.ranks.end(),
                      [&](const CandidateRank& one) { return one.rank == rank.rank; });
@@ -116,9 +120,12 @@ Judgement judge(const CaseFile& problem, const CandidateFile& candidate,
     if (own.out || own.lse) judge_prefill(problem, candidate, own, options, judgement);
     judge_importance(problem, rank, candidate, own, judgement);
     judge_selection(problem, rank, own, judgement);
+    if (judgement.verdicts.size() > verdicts) judgement.coverage.ranks.push_back(rank.rank);
   }
   for (const CandidateRank& given : candidate.ranks) (void)case_rank(problem, given.rank);
+  const std::size_t verdicts_of_ranks = judgement.verdicts.size();
   judge_decode(problem, candidate, options, judgement);
+  judgement.coverage.decode = judgement.verdicts.size() > verdicts_of_ranks;
   if (judgement.verdicts.empty()) {
     throw BadInput(
         "candidate: nothing to judge: must hold out, lse, importance, kept_positions or "

@@ -40,10 +40,20 @@ struct RankDiagnosis {
   Diagnosis diagnosis;
 };
 
+/// How much of a case was judged.
+struct Coverage {
+  std::vector<int> ranks;   ///< with a verdict on their prefill
+  Index ranks_of_case = 0;  ///< in the case file
+  Index rows = 0;           ///< of out or lse
+  Index rows_of_ranks = 0;  ///< that the ranks have of which out or lse was judged
+  bool decode = false;      ///< the query pass, or a part of it
+};
+
 struct Judgement {
   std::vector<Verdict> verdicts;
   std::vector<NotJudged> not_judged;
   std::vector<RankDiagnosis> diagnoses;
+  Coverage coverage;  ///< of a candidate file
 
   [[nodiscard]] bool pass() const;
 };

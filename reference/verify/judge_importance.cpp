@@ -73,23 +73,36 @@ ImportanceTruth retaining_truth(const CaseFile& problem, const CaseRank& rank,
           relative * max_pool(sizes, pool)};
 }
 
+/// How far a candidate's element may be from the truth if it was computed within the tolerance and
+/// then, if it is a number of the format `stored`, perhaps rounded to that: rounding keeps order,
+/// so that it lies between the rounded ends.
+double stored_tolerance(double candidate, double truth, double tolerance, ValueType stored) {
+  if (round_to(stored, candidate) != candidate) return tolerance;
+  return candidate < truth ? std::max(tolerance, truth - round_to(stored, truth - tolerance))
+                           : std::max(tolerance, round_to(stored, truth + tolerance) - truth);
+}
+
 /// The worst element, in units of its own tolerance.
+/// \param stored the case's precision, which importance may be rounded to
 Verdict compare_importance(const CaseRank& rank, const Matrix<double>& candidate,
-                           const ImportanceTruth& truth) {
+                           const ImportanceTruth& truth, ValueType stored) {
   Verdict verdict{rank.rank, "importance", 0, 0, {}, true, {}};
   double worst = -1;
   for (Index row = 0; row < candidate.rows(); ++row) {
     for (Index head = 0; head < candidate.cols(); ++head) {
-      const double error = element_error(candidate(row, head), truth.value(row, head));
-      const double tolerance = truth.tolerance(row, head);
+      const double expected = truth.value(row, head);
+      const double found = candidate(row, head);
+      // Equal too: what overflows in the format that it is stored in.
+      const double error = found == round_to(stored, expected) ? 0 : element_error(found, expected);
+      const double tolerance =
+          stored_tolerance(found, expected, truth.tolerance(row, head), stored);
       // What must be equal (no error allowed, -inf, NaN) is, or is infinitely far.
       const double ratio = error == 0 ? 0 : error / tolerance;
       if (std::isnan(worst) || !(ratio > worst || std::isnan(ratio))) continue;
       worst = ratio;
       verdict.error = error;
       verdict.budget = tolerance;
-      verdict.worst = {rank.layout.anchor_rows + row, head, -1, candidate(row, head),
-                       truth.value(row, head)};
+      verdict.worst = {rank.layout.anchor_rows + row, head, -1, found, expected};
       verdict.pass = error == 0 || within(error, tolerance);
     }
   }
@@ -105,7 +118,7 @@ Verdict compare_exact(const CaseFile& problem, const CaseRank& rank, const Candi
                                ValueType::kFloat32, ValueType::kFloat64}) {
     const Matrix<double> rounded =
         rank.importance.unaryExpr([&](double value) { return round_to(type, value); });
-    Verdict verdict = compare_importance(rank, given, {rounded, zero});
+    Verdict verdict = compare_importance(rank, given, {rounded, zero}, ValueType::kFloat64);
     if (!best || (verdict.pass && !best->pass)) best = std::move(verdict);
   }
   return *best;
@@ -128,16 +141,17 @@ void judge_importance(const CaseFile& problem, const CaseRank& rank, const Candi
     case Compressor::kQueryAware: {
       const auto query = score_query(problem, rank);
       if (!query || query->rows() == 0) return not_judged("the case holds no score_query");
-      judgement.verdicts.push_back(
-          compare_importance(rank, *given.importance,
-                             query_aware_truth(problem, rank, *query, candidate.compute_type)));
+      judgement.verdicts.push_back(compare_importance(
+          rank, *given.importance, query_aware_truth(problem, rank, *query, candidate.compute_type),
+          problem.value_type));
       return;
     }
     case Compressor::kRetainingHead:
       if (!rank.retaining) return not_judged("the case holds no retaining_input");
       judgement.verdicts.push_back(compare_importance(
           rank, *given.importance,
-          retaining_truth(problem, rank, *rank.retaining, candidate.compute_type)));
+          retaining_truth(problem, rank, *rank.retaining, candidate.compute_type),
+          problem.value_type));
       return;
     case Compressor::kNone:
       break;

@@ -76,6 +76,7 @@ Index best_missing_tail(const Evidence& evidence, std::size_t stretch, bool valu
   // Last rows first: anchor rows come first and see no passing keys.
   for (Index i = std::ssize(evidence.truth.rows) - 1; i >= 0; --i) {
     if (keys.visible(evidence.truth.rows[static_cast<std::size_t>(i)]) < keys.key.rows) continue;
+    if (evidence.truth.lse.row(i).hasNaN()) continue;  // tells nothing of how many keys it lost
     for (Index h = 0; h < std::ssize(evidence.truth.heads) && pairs < kMaxPairs; ++h, ++pairs) {
       TailOfRow(evidence, keys, i, h).add_errors(values_only, errors);
     }

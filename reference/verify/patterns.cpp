@@ -48,6 +48,31 @@ std::string nothing_seen(const Suspect& suspect, const FailingRows& failing) {
                   : "rows that see nothing must give out = 0 and lse = -inf";
 }
 
+bool all_finite(const HeadsView<const double>& tensor) {
+  for (Index head = 0; head < tensor.heads; ++head) {
+    if (!tensor.head(head).allFinite()) return false;
+  }
+  return true;
+}
+
+/// Wrong NaN where the inputs hold NaN that the failing rows, whose truth is finite, do not see.
+std::string hidden_nan(const Suspect& suspect, const FailingRows& failing) {
+  const auto& keys = suspect.reading.keys;
+  const bool clean = std::all_of(keys.begin(), keys.end(), [](const KeyStretch& stretch) {
+    return all_finite(stretch.key) && all_finite(stretch.value);
+  });
+  if (clean) return {};
+  if (failing.lse_non_finite) {
+    return "causal mask missing, or added to the scores (NaN - inf is NaN: select -inf instead): "
+           "NaN of keys that the rows do not see reaches their lse";
+  }
+  std::string text =
+      "NaN from what is not visible: weight 0 times NaN is NaN (mask the values, not only the "
+      "scores)";
+  if (suspect.lse.rows() == 0) text += "; or no mask at all, which lse would tell";
+  return text;
+}
+
 /// All failing rows lie in the last tile of a frame, which is not full.
 std::string last_partial_tile(const std::vector<Frame>& frames, const std::vector<Index>& rows) {
   for (const Frame& frame : frames) {
@@ -92,7 +117,8 @@ std::string find_pattern(const Suspect& suspect, const FailingRows& failing) {
   const std::vector<Index> rows = row_numbers(suspect, failing);
   const std::vector<Frame> frames = frames_of(suspect);
   std::string where = last_partial_tile(frames, rows);
-  if (failing.non_finite) {
+  if (failing.out_non_finite || failing.lse_non_finite) {
+    if (auto text = hidden_nan(suspect, failing); !text.empty()) return text;
     return "NaN or infinity from padding: stale values past a segment's end were read" +
            (where.empty() ? "" : "; " + where);
   }

@@ -3,10 +3,12 @@
 #include <functional>
 
 #include "reference/core/error.hpp"
+#include "reference/core/hdf5_file.hpp"
 #include "tests/catch.hpp"
 #include "tests/compare.hpp"
 #include "tests/core/sample_case.hpp"
 #include "tests/random_tensors.hpp"
+#include "tests/refusal.hpp"
 #include "tests/temporary_folder.hpp"
 
 namespace apb {
@@ -146,7 +148,29 @@ TEST_CASE("a case is no candidate", "[candidate_file]") {
   const CaseFile problem = two_ranks();
   write_case(folder.file("case.h5"), problem);
   CHECK_THROWS_WITH(read_candidate(folder.file("case.h5"), problem),
-                    folder.file("case.h5") + ": attribute compute_dtype is missing");
+                    folder.file("case.h5") +
+                        ": schema = apb-case: must be apb-candidate, or absent (a case is no "
+                        "candidate, whatever it holds)");
+}
+
+TEST_CASE("schema and version may be absent, but not be others", "[candidate_file]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("candidate.h5");
+  const CaseFile problem = two_ranks();
+  const auto refusal_with = [&](std::string_view schema, std::int64_t version) {
+    Hdf5Writer file(path);
+    file.set_attribute("/", "compute_dtype", std::string_view("float32"));
+    file.set_attribute("/", "out_dtype", std::string_view("float32"));
+    if (!schema.empty()) file.set_attribute("/", "schema", schema);
+    if (version != 0) file.set_attribute("/", "version", version);
+    file.commit();
+    return refusal([&] { (void)read_candidate(path, problem); });
+  };
+  CHECK(refusal_with("", 0) == "accepted");
+  CHECK(refusal_with("apb-candidate", 1) == "accepted");
+  CHECK(refusal_with("", 2) == path + ": version = 2: must be 1, or absent");
+  CHECK(refusal_with("candidate", 1) ==
+        path + ": schema = candidate: must be apb-candidate, or absent");
 }
 
 }  // namespace

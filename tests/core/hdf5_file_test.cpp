@@ -108,13 +108,48 @@ TEST_CASE("what is written is read back, bit for bit", "[hdf5]") {
   CHECK(reader.shape("/empty") == Shape{0, 5});
 }
 
-TEST_CASE("values are converted to the type asked for", "[hdf5]") {
+TEST_CASE("floats are converted to the type asked for", "[hdf5]") {
   const TemporaryFolder folder;
   const std::string path = folder.file("sample.h5");
   write_sample(path);
   const Hdf5Reader reader(path);
   CHECK(compare(read<float>(reader, "/floats", {4}), read<double>(reader, "/floats", {4})) <= 0);
-  CHECK(read<double>(reader, "/bytes", {1, 4}) == std::vector<double>{0, 127, 128, 255});
+}
+
+/// A dataset "halves" of 16-bit floats, as numpy's float16 is stored: 1.5, -0.25, 65504.
+void write_halves(const std::string& path) {
+  silence_hdf5();
+  const Hdf5Id file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose);
+  const Hdf5Id half(H5Tcopy(H5T_IEEE_F32LE), H5Tclose);
+  H5Tset_fields(half.get(), 15, 10, 5, 0, 10);
+  H5Tset_size(half.get(), 2);
+  H5Tset_ebias(half.get(), 15);
+  const hsize_t count = 3;
+  const Hdf5Id space(H5Screate_simple(1, &count, nullptr), H5Sclose);
+  const Hdf5Id dataset(H5Dcreate2(file.get(), "halves", half.get(), space.get(), H5P_DEFAULT,
+                                  H5P_DEFAULT, H5P_DEFAULT),
+                       H5Dclose);
+  const std::array<float, 3> values{1.5F, -0.25F, 65504.0F};
+  H5Dwrite(dataset.get(), H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data());
+}
+
+TEST_CASE("floats of any width are floats; integers are not, nor are floats integers", "[hdf5]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("sample.h5");
+  const std::string halves = folder.file("halves.h5");
+  write_sample(path);
+  write_halves(halves);
+  CHECK_NOTHROW(check_hdf5_in_child(halves));
+  CHECK(read<double>(Hdf5Reader(halves), "/halves", {3}) == std::vector<double>{1.5, -0.25, 65504});
+  const Hdf5Reader reader(path);
+  CHECK(refusal([&] {
+          (void)read<double>(reader, "/integers", {2, 2});
+        }) == path + ": /integers = integers: must be floating-point numbers");
+  CHECK(refusal([&] {
+          (void)read<float>(reader, "/bytes", {1, 4});
+        }) == path + ": /bytes = integers: must be floating-point numbers");
+  CHECK(refusal([&] { (void)read<std::int64_t>(reader, "/floats", {4}); }) ==
+        path + ": /floats = floating-point numbers: must be integers");
 }
 
 TEST_CASE("attributes of groups, and lists", "[hdf5]") {
@@ -219,8 +254,6 @@ TEST_CASE("what is missing or of another shape is refused by name", "[hdf5]") {
   CHECK(refusal([&] { (void)reader.int_attribute("scale"); }) ==
         path + ": attribute scale: must be one integer");
   CHECK(reader.double_attribute("version") == -7);
-  CHECK(refusal([&] { (void)read<std::int64_t>(reader, "/floats", {4}); }) ==
-        path + ": dataset /floats: must hold integers");
   CHECK(refusal([&] { (void)reader.shape("/none"); }) == path + ": dataset /none is missing");
   CHECK(refusal([&] { (void)read<float>(reader, "/none", {4}); }) ==
         path + ": dataset /none is missing");
@@ -252,6 +285,13 @@ TEST_CASE("files that are missing or not HDF5 are refused by name", "[hdf5]") {
   for (const std::string& path : {missing, text, empty, folder.file("")}) {
     CHECK(refusal([&] { const Hdf5Reader reader(path); }).starts_with(path + ": "));
     CHECK(refusal([&] { check_hdf5_in_child(path); }).starts_with(path + ": "));
+  }
+  for (const auto& [path, why] :
+       {std::pair<std::string, std::string>{missing, "no such file"},
+        {folder.file(""), "is a folder"},
+        {"/dev/null", "is no regular file, but a pipe, a device or a socket"}}) {
+    CHECK(refusal([&] { const Hdf5Reader reader(path); }) == path + ": " + why);
+    CHECK(refusal([&] { check_hdf5_in_child(path); }) == path + ": " + why);
   }
 }
 

@@ -81,7 +81,7 @@ REFUSED_LINES: list[tuple[list[object], list[str]]] = [
     (["--check", "none.h5"], ["none.h5: no such file"]),
     (["--check", "text"], ["text: not an HDF5 file"]),
     (["--check", "empty"], ["empty: not an HDF5 file"]),
-    (["--check", "folder"], ["folder: no such file"]),
+    (["--check", "folder"], ["folder: is a folder"]),
 ]
 
 

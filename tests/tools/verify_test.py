@@ -27,6 +27,7 @@ import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 
 EXAMPLE = ROOT / "examples" / "verify_with_torch.py"
+SELECTION = ROOT / "examples" / "select_with_numpy.py"
 # Of apb case --adversarial; the first is none.
 KINDS = ["", "huge-logits", "tiny-logits", "ties", "signed-zeros", "nan-outside", "off-tile", "empty-segments"]
 BLOCKS, ANCHOR, KEPT, HEADS, KV_HEADS, DIM = [40, 33, 21], 9, 7, 6, 2, 16
@@ -94,7 +95,7 @@ def check_pass(bench: Bench) -> None:
     result = bench.verify(bench.case, bench.right)
     checks.right(result, "the example's candidate")
     text = result.out.decode()
-    checks.that("PASS: 0 of 9 checks failed" in text, "three norms of three ranks pass", text)
+    checks.that("PASS: 0 of 9 checks failed; 3 of 3 ranks judged\n" in text, "three norms of three ranks pass", text)
     checks.that("not judged: lse: not given (rank 0, 1, 2)" in text, "what is absent is listed", text)
     checks.right(bench.verify(bench.case, bench.right, "--require", "out"), "a required quantity that is there")
     result = bench.verify(bench.case, bench.right, "--require", "lse,out")
@@ -102,6 +103,17 @@ def check_pass(bench: Bench) -> None:
     checks.that("required, but not given" in result.out.decode(), "it says that it is required", result.out)
     result = bench.verify(bench.case, bench.right, "--rows", "1", "--seed", "3")
     checks.right(result, "a sample of rows")
+
+    def forget(file: Any) -> None:
+        del file["rank_0"], file["rank_2"]
+    report = bench.folder / "some-ranks.json"
+    result = bench.verify(bench.case, bench.changed("some-ranks.h5", forget), "--json", report)
+    checks.right(result, "a candidate of one rank")
+    text = result.out.decode()
+    checks.that("PASS: 0 of 3 checks failed; 1 of 3 ranks judged (1)\n" in text, "the verdict counts the ranks", text)
+    checks.that("not judged: out: not given (rank 0, 2)" in text, "the other ranks are listed", text)
+    checks.equal(json.loads(report.read_text()).get("judged"), {"ranks": [1], "ranks_of_case": 3, "rows": ANCHOR + 33,
+                                                            "rows_of_ranks": ANCHOR + 33, "decode": False}, "the JSON counts too")
 
 
 def check_diagnosis(bench: Bench) -> None:
@@ -141,6 +153,18 @@ def check_diagnosis(bench: Bench) -> None:
     checks.that('"error": "nan"' in report.read_text(), "NaN in JSON is text", report.read_text()[:400])
 
 
+def check_hidden_nan(bench: Bench, tool: Path) -> None:
+    """A kernel that masks its scores, and multiplies the values that it masked with 0: right, until one is NaN."""
+    case, candidate = bench.folder / "hidden.h5", bench.folder / "hidden-candidate.h5"
+    bench.checks.right(run([tool, case, "--adversarial", "nan-outside"]), "a case with NaN in every block's last row")
+    bench.checks.right(run([python, EXAMPLE, case, candidate]), "stock attention of it")
+    result = bench.verify(case, candidate)
+    bench.checks.equal(result.status, 1, "stock attention of hidden NaN", result)
+    text = result.out.decode()
+    bench.checks.equal(text.count("NaN from what is not visible: weight 0 times NaN"), 4, "it is named", text)
+    bench.checks.that("causal mask" not in text, "no mask is blamed", text)
+
+
 def check_sampled_rows(bench: Bench) -> None:
     rows = [0, 8, 9, 41]
 
@@ -152,6 +176,8 @@ def check_sampled_rows(bench: Bench) -> None:
     path = bench.changed("some.h5", keep_some)
     result = bench.verify(bench.case, path)
     bench.checks.right(result, "a candidate of four rows")
+    bench.checks.that("; 1 of 3 ranks judged (1), 4 of 42 rows\n" in result.out.decode(),
+                      "the verdict counts the rows", result.out.decode())
     with h5py.File(path, "r+") as file:
         file["rank_1/out"][2] += 1  # row 9
     result = bench.verify(bench.case, path)
@@ -168,8 +194,8 @@ def check_whole_cases(bench: Bench, tool: Path) -> None:
         if not bench.checks.right(result, f"apb case {kind}"):
             continue
         with h5py.File(case) as source, h5py.File(candidate, "w") as target:
-            stored = source.attrs["value_dtype"]  # importance is rounded to it
-            target.attrs.update(schema="apb-candidate", version=1, compute_dtype=stored, out_dtype="float32")
+            # Importance is rounded to the case's precision, whatever the candidate computes in.
+            target.attrs.update(schema="apb-candidate", version=1, compute_dtype="float32", out_dtype="float32")
             groups = [f"rank_{rank}" for rank in source.attrs["ranks"]]
             for group in [*groups, "decode", *(f"decode/{one}" for one in groups)]:
                 for name in ("out", "lse", "importance", "kept_positions"):
@@ -177,8 +203,69 @@ def check_whole_cases(bench: Bench, tool: Path) -> None:
                         target[f"{group}/{name}"] = source[f"{group}/{name}"][:]
         result = bench.verify(case, candidate, "--require", "out,lse,importance,kept_positions,decode")
         bench.checks.right(result, f"what a case of kind '{kind}' says of itself")
+        ranks = len(groups)
+        bench.checks.that(f"; {ranks} of {ranks} ranks judged, and decode\n" in result.out.decode(),
+                          f"all of kind '{kind}' is judged", result.out.decode()[-300:])
         if result.status:
             print(result.out.decode()[-3000:])
+
+
+def retyped(name: str, dtype: Any) -> Callable[[Any], None]:
+    """Stores a dataset of the file in another type."""
+    def change(file: Any) -> None:
+        values = np.nan_to_num(file[name][:], neginf=0).astype(dtype)
+        del file[name]
+        file[name] = values
+    return change
+
+
+def check_stored_types(bench: Bench) -> None:
+    """Floats are floats of any width, positions are integers."""
+    checks = bench.checks
+
+    def add(name: str, dtype: Any) -> Callable[[Any], None]:
+        def change(file: Any) -> None:
+            with h5py.File(bench.case) as case:
+                file[name] = np.zeros_like(case[name][:], dtype) if name in case else np.zeros((42, HEADS), dtype)
+        return change
+    floats, integers = "integers: must be floating-point numbers", "floating-point numbers: must be integers"
+    for what, change, wanted in [
+        ("out", retyped("rank_1/out", np.int32), f"/rank_1/out = {floats}"),
+        ("lse", add("rank_1/lse", np.int64), f"/rank_1/lse = {floats}"),
+        ("importance", add("rank_1/importance", np.int8), f"/rank_1/importance = {floats}"),
+        ("kept positions", add("rank_1/kept_positions", np.float64), f"/rank_1/kept_positions = {integers}"),
+    ]:
+        checks.refused(bench.verify(bench.case, bench.changed("type.h5", change)), f"{what} of another type", wanted)
+    for name, wanted in [("query", floats), ("importance", floats), ("passing_key", floats), ("doc_pos", integers),
+                         ("kept_positions", integers), ("passing_doc_pos", integers)]:
+        other = bench.folder / "other-case.h5"
+        other.write_bytes(bench.case.read_bytes())
+        with h5py.File(other, "r+") as file:
+            retyped(f"rank_1/{name}", np.int32 if wanted == floats else np.float32)(file)
+        checks.refused(bench.verify(other, bench.right), f"a case's {name} of another type",
+                       f"/rank_1/{name} = {wanted}")
+
+    def halve(file: Any) -> None:
+        for rank in range(3):
+            retyped(f"rank_{rank}/out", np.float16)(file)
+        file.attrs["out_dtype"] = "float16"
+    checks.right(bench.verify(bench.case, bench.changed("half.h5", halve)), "out stored as numpy's float16")
+
+
+def check_selection(bench: Bench, tool: Path) -> None:
+    """The example that selects: added to a candidate or alone, for both conventions and blocks without tokens."""
+    for what, words in [("plain", []), ("off tile", ["--adversarial", "off-tile"]),
+                        ("empty blocks", ["--adversarial", "empty-segments"]), ("ties", ["--adversarial", "ties"]),
+                        ("official", ["--convention", "official", "--anchor", 40, "--query-insert-at", 4])]:
+        case, candidate = bench.folder / f"{what}.h5", bench.folder / f"{what}-selected.h5"
+        bench.checks.right(run([tool, case, *words]), f"a case to select from, {what}")
+        if what == "plain":
+            bench.checks.right(run([python, EXAMPLE, case, candidate]), "a candidate to add to")
+        bench.checks.right(run([python, SELECTION, case, candidate]), f"the example that selects, {what}")
+        result = bench.verify(case, candidate, "--require", "importance,kept_positions")
+        bench.checks.right(result, f"its selection, {what}")
+        bench.checks.equal(result.out.decode().count("on the candidate's importance"), 5 if what == "empty blocks" else 4,
+                           f"what it kept, {what}", result.out.decode())
 
 
 def check_bad_input(bench: Bench) -> None:
@@ -194,6 +281,14 @@ def check_bad_input(bench: Bench) -> None:
     def reshape(file: Any) -> None:
         del file["rank_0/out"]
         file["rank_0/out"] = np.zeros((40, HEADS, DIM + 1))
+
+    def name(**attributes: Any) -> Path:
+        return bench.changed(f"{attributes}.h5", lambda file: file.attrs.update(**attributes))
+
+    def anonymous(file: Any) -> None:
+        del file.attrs["schema"], file.attrs["version"]
+    checks.right(bench.verify(case, bench.changed("anonymous.h5", anonymous)), "a candidate without schema or version")
+    (bench.folder / "folder").mkdir()
     lines: list[tuple[str, list[Any], list[str]]] = [
         ("no arguments", [], ["CASE"]),
         ("no candidate", [case], ["CANDIDATE"]),
@@ -202,16 +297,33 @@ def check_bad_input(bench: Bench) -> None:
         ("a text", [case, "text"], ["text", "not an HDF5 file"]),
         ("half a file", [case, truncated], ["truncated.h5"]),
         ("a candidate for a case", [right, case], ["right.h5", "schema"]),
+        ("a case for a candidate", [case, case], ["case.h5: schema = apb-case: .*a case is no candidate"]),
+        ("another schema", [case, name(schema="mine")], ["schema = mine: must be apb-candidate, or absent$"]),
+        ("another version", [case, name(version=2)], ["version = 2: must be 1, or absent$"]),
+        ("a folder for a case", ["folder", right], ["folder: is a folder$"]),
+        ("a folder for a candidate", [case, "folder"], ["folder: is a folder$"]),
+        ("a folder for a plug-in", ["--plugin", "folder"], ["folder: is a folder$"]),
+        ("a device for a case", ["/dev/null", right], ["/dev/null: is no regular file"]),
+        ("a device for a plug-in", ["--plugin", "/dev/null"], ["/dev/null: is no regular file"]),
         ("nothing to judge", [case, bench.changed("empty.h5", clear)], ["nothing to judge"]),
         ("a wrong shape", [case, bench.changed("shape.h5", reshape)], ["rank_0/out"]),
         ("an unknown quantity", [case, right, "--require", "output"], ["--require", "output", "importance"]),
-        ("no rows", [case, right, "--rows", "0"], ["--rows"]),
-        ("a seed below 0", [case, right, "--seed", "-1"], ["--seed"]),
+        ("no rows", [case, right, "--rows", "0"], ["--rows: 0: must be a whole number from 1 to 1099511627776"]),
+        ("half a row", [case, right, "--rows", "1.5"], ["--rows: 1.5: must be a whole number"]),
         ("a JSON file nowhere", [case, right, "--json", "missing/report.json"], ["missing/report.json"]),
         ("a plug-in that is missing", ["--plugin", "missing.so"], ["missing.so", "no such file"]),
         ("candidate and plug-in", [case, right, "--plugin", "text"], ["CANDIDATE"]),
-        ("no time", [case, "--plugin", "text", "--timeout", "0"], ["--timeout"]),
+        ("words for plug-ins", [case, right, "--timeout", "9"], ["--timeout", "--plugin"]),
+        ("a seed of nothing", [case, right, "--seed", "1"], ["--seed", "--rows or --plugin"]),
+        ("rows of a grid", ["--plugin", "text", "--rows", "9"], ["--rows", "CASE"]),
+        ("what a plug-in cannot lack", ["--plugin", "text", "--require", "out"], ["--require", "--plugin"]),
     ]
+    lines += [(f"{seed} as a seed", [case, right, "--rows", "9", "--seed", seed],
+               [f"--seed: {seed}: must be a whole number from 0 to 9223372036854775806 "])
+              for seed in ("-1", "9223372036854775807", "99999999999999999999", "1.5", "nan", "x", "0x", "")]
+    lines += [(f"{time} as a time", [case, "--plugin", "text", "--timeout", time],
+               [f"--timeout: {time}: must be a number from 0.01 to 86400 "])
+              for time in ("0", "-1", "nan", "inf", "1e9", "x", "")]
     for what, words, wanted in lines:
         checks.refused(bench.verify(*words), what, *wanted)
 
@@ -266,8 +378,11 @@ def main() -> None:
         bench = Bench(checks, program(bin_dir, "apb-verify"), Path(name))
         check_pass(bench)
         check_diagnosis(bench)
+        check_hidden_nan(bench, program(bin_dir, "apb-case"))
         check_sampled_rows(bench)
         check_whole_cases(bench, program(bin_dir, "apb-case"))
+        check_selection(bench, program(bin_dir, "apb-case"))
+        check_stored_types(bench)
         check_bad_input(bench)
         check_plugins(bench, Path(example).resolve(), Path(wrong).resolve())
     checks.finish()

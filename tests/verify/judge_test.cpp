@@ -215,6 +215,66 @@ TEST_CASE("importance of retaining heads is judged by its budget", "[verify]") {
   CHECK_FALSE(verdict_of(judged(ValueType::kFloat32), 2, "importance").pass);
 }
 
+TEST_CASE("importance may be rounded to the case's precision, and no further", "[verify]") {
+  CaseFile problem = small_case(Compressor::kRandom);  // bfloat16
+  problem.config.compressor = Compressor::kRetainingHead;
+  RandomTensors random(33);
+  const auto matrix = [&](Index rows, Index columns) {
+    const auto heads = random.heads<double>(rows, 1, columns);
+    return Matrix<double>(heads.view().head(0));
+  };
+  problem.ranks[2].retaining = {matrix(20, 64), matrix(5, 64), matrix(2, 5)};
+  const Matrix<double> exact =
+      retaining_importance(*problem.ranks[2].retaining, ValueType::kFloat64, true);
+  const auto passes = [&](const std::function<double(double)>& of) {
+    CandidateRank given;
+    given.rank = 2;
+    given.importance = exact.unaryExpr(of);
+    const CandidateFile candidate{ValueType::kFloat32, ValueType::kFloat32, {given}, {}};
+    return verdict_of(judge(problem, candidate, {}), 2, "importance").pass;
+  };
+  const auto stored = [](double x) { return round_to(ValueType::kBfloat16, x); };
+  CHECK(passes([](double x) { return x; }));
+  CHECK(passes(stored));
+  // A float32 kernel that is as far off as bfloat16 rounds, on either side, and bfloat16 rounded
+  // the wrong way.
+  CHECK_FALSE(passes([&](double x) { return x + 0.9 * (stored(x) - x); }));
+  CHECK_FALSE(passes([](double x) { return x * (1 + 0x1p-10); }));
+  CHECK_FALSE(passes([&](double x) { return stored(x * (1 + 0x1p-7)); }));
+  CHECK_FALSE(passes([](double x) { return round_to(ValueType::kFloat16, x * (1 + 0x1p-9)); }));
+  // What overflows in the format that it is stored in is infinite there.
+  problem.value_type = ValueType::kFloat16;
+  problem.ranks[2].retaining->fc2 *= 1e7;
+  const auto huge = [](double x) { return round_to(ValueType::kFloat16, 1e7 * x); };
+  CHECK(passes(huge));
+  CHECK_FALSE(passes([&](double x) { return -huge(x); }));
+}
+
+TEST_CASE("what was judged is counted: ranks, and rows of them", "[verify]") {
+  const CaseFile problem = small_case();
+  Kernel kernel;
+  kernel.compute_type = kernel.out_type = ValueType::kBfloat16;
+  CandidateFile candidate = run_kernel(kernel, problem);
+  Coverage coverage = judge(problem, candidate, {}).coverage;
+  CHECK(coverage.ranks == std::vector<int>{0, 1, 2});
+  CHECK(coverage.ranks_of_case == 3);
+  CHECK(coverage.rows == 30 + (9 + 25) + (9 + 20));
+  CHECK(coverage.rows_of_ranks == coverage.rows);
+
+  candidate.ranks.erase(candidate.ranks.begin() + 1);
+  JudgeOptions options;
+  options.rows_of = [](const CaseRank&) { return std::vector<Index>{5, 8}; };
+  coverage = judge(problem, candidate, options).coverage;
+  CHECK(coverage.ranks == std::vector<int>{0, 2});
+  CHECK(coverage.rows == 4);
+  CHECK(coverage.rows_of_ranks == 30 + 29);
+
+  coverage = judge(problem, selection_of(problem, false), options).coverage;
+  CHECK(coverage.ranks == std::vector<int>{0, 1, 2});
+  CHECK(coverage.rows_of_ranks == 0);
+  CHECK_FALSE(coverage.decode);
+}
+
 TEST_CASE("a candidate of some rows in any order is judged on these", "[verify]") {
   const CaseFile problem = small_case();
   Kernel kernel;

@@ -12,6 +12,8 @@ namespace {
 
 using Tensor = HeadsTensor<double>;
 
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
 Tensor rounded_heads(RandomTensors& random, Index rows, Index heads, Index head_dim, double spread,
                      ValueType type) {
   Tensor tensor = random.heads<double>(rows, heads, head_dim);
@@ -25,6 +27,7 @@ ApbConfig config_of(const CaseShape& shape) {
   config.block_lens = shape.block_lens;
   for (const Index len : shape.block_lens) config.doc_len += len;
   config.anchor_len = shape.anchor_len;
+  config.anchor_convention = shape.convention;
   config.embedded_query_len = shape.query_rows;
   config.num_kept = shape.num_kept;
   config.compressor = shape.num_kept > 0 ? shape.compressor : Compressor::kNone;
@@ -119,7 +122,6 @@ class RowKernel {
   }
 
  private:
-  static constexpr float kInfinity = std::numeric_limits<float>::infinity();
   const Kernel& kernel_;
   std::vector<float> out_;
   float max_ = -kInfinity;
@@ -129,18 +131,21 @@ class RowKernel {
 struct KeyRef {
   const double* key;
   const double* value;  ///< null: read as 0
+  bool hidden;
 };
 
-/// The keys that one row sees, in order.
-std::vector<KeyRef> visible_keys(const Kernel& kernel, const CaseRank& rank, Segment segment,
-                                 Index row, Index kv_head) {
+/// The keys that the kernel looks at for one row, in order.
+std::vector<KeyRef> keys_of_row(const Kernel& kernel, const CaseRank& rank, Segment segment,
+                                Index row, Index kv_head) {
   std::vector<KeyRef> keys;
   const auto add = [&](Segment of, const Tensor& key, const Tensor& value, Index begin,
                        Index count) {
     for (Index j = 0; j < count; ++j) {
-      if (!kernel.visible(segment, row, of, j)) continue;
+      const bool hidden = !kernel.visible(segment, row, of, j);
+      if (hidden && kernel.hidden == HiddenKeys::kSkipped) continue;
       keys.push_back({key.view().at(begin + j, kv_head),
-                      kernel.value_is_zero(of, j) ? nullptr : value.view().at(begin + j, kv_head)});
+                      kernel.value_is_zero(of, j) ? nullptr : value.view().at(begin + j, kv_head),
+                      hidden});
     }
   };
   const RankLayout& layout = rank.layout;
@@ -165,7 +170,9 @@ RowKernel attend_keys(const Kernel& kernel, const double* query, float scale, In
     std::vector<float> scores;
     std::vector<const double*> values;
     for (const KeyRef& key : keys.subspan(begin, std::min(tile, keys.size() - begin))) {
-      scores.push_back(scale * dot(query, key.key, head_dim));
+      const float score = scale * dot(query, key.key, head_dim);
+      const float masked = kernel.hidden == HiddenKeys::kAdded ? score - kInfinity : -kInfinity;
+      scores.push_back(key.hidden ? masked : score);
       values.push_back(key.value);
     }
     state.add_tile(scores, values);
@@ -178,7 +185,7 @@ RowKernel attend_keys(const Kernel& kernel, const double* query, float scale, In
 CaseFile make_case(std::uint64_t seed, const CaseShape& shape, ValueType type) {
   RandomTensors random(seed);
   CaseFile problem;
-  problem.method = "apb";
+  problem.method = shape.num_kept > 0 ? "apb" : "star";
   problem.config = config_of(shape);
   problem.value_type = type;
   const BlockLayout layout = make_block_layout(problem.config);
@@ -231,7 +238,7 @@ CandidateRank run_kernel(const Kernel& kernel, const CaseFile& problem, const Ca
     const Index local = in_anchor ? row : row - rank.layout.anchor_rows;
     for (Index head = 0; head < config.num_q_heads; ++head) {
       const Index kv_head = kernel.kv_head(head, config.group_size(), config.num_kv_heads);
-      const auto keys = visible_keys(kernel, rank, segment, local, kv_head);
+      const auto keys = keys_of_row(kernel, rank, segment, local, kv_head);
       RowKernel state(kernel, config.head_dim);
       const auto splits = static_cast<std::size_t>(kernel.splits);
       for (std::size_t part = 0; part < splits; ++part) {

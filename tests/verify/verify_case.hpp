@@ -23,6 +23,14 @@ struct CaseShape {
   Index head_dim = 16;
   double spread = 2;  ///< of queries and keys: scores grow with its square
   Compressor compressor = Compressor::kRandom;
+  AnchorConvention convention = AnchorConvention::kPaper;
+};
+
+/// What becomes of a key that a row does not see.
+enum class HiddenKeys {
+  kSkipped,   ///< never looked at
+  kSelected,  ///< its score is replaced by -inf, its value weighed with 0
+  kAdded,     ///< -inf is added to its score
 };
 
 /// All ranks, inputs rounded to `type`, selection and passing blocks as APB makes them.
@@ -40,6 +48,7 @@ struct Kernel {
   bool backwards = false;  ///< keys from last to first
 
   // What a wrong kernel does otherwise.
+  HiddenKeys hidden = HiddenKeys::kSkipped;
   std::function<bool(Segment, Index, Segment, Index)> visible = is_visible;
   std::function<Index(Index head, Index group, Index kv_heads)> kv_head =
       [](Index head, Index group, Index) { return head / group; };

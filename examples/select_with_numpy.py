@@ -1,0 +1,28 @@
+#!/usr/bin/env python3
+"""What a case's compressor query_aware keeps, by numpy alone: importance and kept_positions, added to a candidate.
+
+  select_with_numpy.py CASE CANDIDATE     then: ./apb verify CASE CANDIDATE
+"""
+import sys
+
+import h5py
+import numpy as np
+
+with h5py.File(sys.argv[1]) as case, h5py.File(sys.argv[2], "a") as candidate:
+    candidate.attrs.setdefault("compute_dtype", "float32")
+    candidate.attrs.setdefault("out_dtype", "float32")
+    for name, rank in ((f"rank_{r}", case[f"rank_{r}"]) for r in case.attrs["ranks"]):
+        anchor_rows = rank.attrs["anchor_rows"]
+        key, own = rank["key"][anchor_rows:], rank["doc_pos"][anchor_rows:]
+        query = rank["score_query"][:].mean(0)  # over the embedded query rows, and over the query heads of a group
+        query = query.reshape(key.shape[1], -1, key.shape[2]).mean(1)
+        score = np.einsum("rhd,hd->rh", key, query)  # after RoPE, not scaled; one number per block row and KV head
+        beyond = np.full((case.attrs["pool_kernel"] // 2, key.shape[1]), -np.inf, score.dtype)
+        padded = np.concatenate([beyond, score, beyond])
+        importance = np.max([padded[i:i + len(score)] for i in range(2 * len(beyond) + 1)], axis=0)
+        in_anchor = own < case.attrs["anchor_len"]  # rank 0's first tokens, which every other rank holds
+        importance[in_anchor] = -np.inf
+        num_kept = min(case.attrs["num_kept"], np.count_nonzero(~in_anchor))
+        best = np.argsort(-importance, axis=0, kind="stable")[:num_kept]  # a tie goes to the earlier token
+        candidate[f"{name}/importance"] = importance
+        candidate[f"{name}/kept_positions"] = np.sort(own[best], axis=0).T
