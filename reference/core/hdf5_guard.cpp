@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <hdf5.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -137,6 +138,7 @@ std::string last_line_of(int pipe) {
 
 /// \param file_bytes size of the file
 void limit_child(std::uintmax_t file_bytes) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // nobody waits for the answer any more
   const rlim_t allowed = kChildSeconds + file_bytes / kBytesPerSecond;
   const rlimit seconds{allowed, allowed};
   setrlimit(RLIMIT_CPU, &seconds);

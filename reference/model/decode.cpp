@@ -104,7 +104,7 @@ std::vector<int> greedy_decode(Method method, const RankContext& context,
       next = most_probable(log_probabilities<Scalar>(weights, hidden.bottomRows(1)));
     }
     context.communicator.broadcast<int>(appending_rank, {&next, 1});
-    if (next == weights.config.eos_token_id) break;
+    if (std::ranges::count(weights.config.eos_token_ids, next) > 0) break;
     answer.push_back(next);
     if (std::ssize(answer) == max_tokens) break;
     hidden = query_pass(method, context, weights, prefilled.cache, {next}, position);

@@ -41,6 +41,19 @@ RopeScaling read_rope_scaling(const Hdf5Reader& file) {
   return scaling;
 }
 
+/// One id or a list of ids; -1: none.
+std::vector<Index> read_eos_token_ids(const Hdf5Reader& file, Index vocab_size) {
+  std::vector<Index> ids = file.int_list_attribute("eos_token_id");
+  for (const Index id : ids) {
+    if (id < -1 || id >= vocab_size) {
+      throw BadInput(file.path(), "eos_token_id", id,
+                     fmt::format("between -1 (none) and {}", vocab_size - 1));
+    }
+  }
+  std::erase(ids, -1);
+  return ids;
+}
+
 LlamaConfig read_config(const Hdf5Reader& file) {
   if (const std::string found = file.string_attribute("schema"); found != "apb-weights") {
     throw BadInput(file.path(), "schema", found, "apb-weights");
@@ -72,11 +85,7 @@ LlamaConfig read_config(const Hdf5Reader& file) {
   config.rope_theta = positive(file, "rope_theta");
   config.rope_scaling = read_rope_scaling(file);
   config.rms_norm_eps = positive(file, "rms_norm_eps");
-  config.eos_token_id = file.int_attribute("eos_token_id");
-  if (config.eos_token_id < -1 || config.eos_token_id >= config.vocab_size) {
-    throw BadInput(file.path(), "eos_token_id", config.eos_token_id,
-                   fmt::format("between -1 (none) and {}", config.vocab_size - 1));
-  }
+  config.eos_token_ids = read_eos_token_ids(file, config.vocab_size);
   if (config.num_q_heads % config.num_kv_heads != 0) {
     throw BadInput(file.path(), "num_q_heads", config.num_q_heads,
                    fmt::format("a multiple of num_kv_heads ({})", config.num_kv_heads));

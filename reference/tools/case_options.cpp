@@ -7,6 +7,7 @@
 
 #include "reference/core/error.hpp"
 #include "reference/tools/case_random.hpp"
+#include "reference/tools/number_checks.hpp"
 #include "reference/tools/unused_options.hpp"
 
 namespace apb {
@@ -112,7 +113,7 @@ void add_options(CLI::App& app, CaseOptions& options) {
                  "precision that every input fits in: float64, float32, bfloat16 or float16 "
                  "(default: bfloat16; with --text float32)");
   app.add_option("--seed", options.seed, "of random numbers, the random compressor and --sample")
-      ->check(CLI::NonNegativeNumber)
+      ->check(whole_number(0, kMaxSeed))
       ->capture_default_str();
   app.add_option("--only-rank,--rank", options.only_rank, "write this rank only");
   app.add_flag("--with-expected", options.with_expected, "also write the true out and lse");

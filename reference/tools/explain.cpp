@@ -18,6 +18,7 @@
 #include "reference/tools/explain_passing.hpp"
 #include "reference/tools/mask_svg.hpp"
 #include "reference/tools/model_file.hpp"
+#include "reference/tools/number_checks.hpp"
 #include "reference/tools/tool_main.hpp"
 #include "reference/tools/whole_file.hpp"
 
@@ -30,7 +31,6 @@ constexpr Index kMaxTokens = Index{1} << 21;
 constexpr Index kMaxPool = 255;
 
 /// A number that is too large is read as the largest Index, so that one is refused.
-constexpr Index kMaxSeed = std::numeric_limits<Index>::max() - 1;
 
 struct ExplainOptions {
   std::string method = "apb";
@@ -81,7 +81,7 @@ void add_options(CLI::App& app, ExplainOptions& options) {
       ->check(CLI::Range(Index{1}, kMaxPool))
       ->capture_default_str();
   app.add_option("--seed", options.seed, "of the scores")
-      ->check(CLI::Range(Index{0}, kMaxSeed))
+      ->check(whole_number(0, kMaxSeed))
       ->capture_default_str();
   auto* model = app.add_option("--model", options.model,
                                "heads of a known model (configs/models), or of a .json file");

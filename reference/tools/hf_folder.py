@@ -54,15 +54,15 @@ def rope_attributes(config: Settings) -> dict[str, Any]:
             "rope_original_context_len": rope.real("original_max_position_embeddings")}
 
 
-def token_id(config: Settings, key: str, vocab_size: int) -> int:
-    """The first of a list; -1: none."""
+def token_ids(config: Settings, key: str, vocab_size: int) -> int | list[int]:
+    """An id or a list of ids, as the file has it; -1: none."""
     value = config.values.get(key)
-    first = value[0] if isinstance(value, list) and value else value
-    if first is None:
+    if value is None or value == []:
         return -1
-    if type(first) is not int or not 0 <= first < vocab_size:
-        raise config.refuse(key, f"0 to {vocab_size - 1}, a list of such, or absent")
-    return first
+    for one in value if isinstance(value, list) else [value]:
+        if type(one) is not int or not 0 <= one < vocab_size:
+            raise config.refuse(key, f"0 to {vocab_size - 1}, a list of such, or absent")
+    return value
 
 
 def model_attributes(config: Settings, name: str) -> dict[str, Any]:
@@ -82,8 +82,8 @@ def model_attributes(config: Settings, name: str) -> dict[str, Any]:
             "num_kv_heads": num_kv_heads, "head_dim": head_dim, "vocab_size": vocab_size,
             "context_len": config.integer("max_position_embeddings"),
             "tied_embeddings": int(config.get("tie_word_embeddings", bool, False)),
-            "bos_token_id": token_id(config, "bos_token_id", vocab_size),
-            "eos_token_id": token_id(config, "eos_token_id", vocab_size), **rope_attributes(config),
+            "bos_token_id": token_ids(config, "bos_token_id", vocab_size),
+            "eos_token_id": token_ids(config, "eos_token_id", vocab_size), **rope_attributes(config),
             "rms_norm_eps": config.real("rms_norm_eps", 1e-6)}
 
 

@@ -11,7 +11,7 @@ namespace apb {
 
 /// What a model file states.
 struct ModelFile {
-  LlamaConfig shape;  ///< eos_token_id is not stated
+  LlamaConfig shape;  ///< eos_token_ids are not stated
   bool tied_embeddings = false;
   bool qkv_bias = false;
 

@@ -8,8 +8,12 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <cstdint>
+#include <limits>
 
 namespace apb {
+
+/// The largest seed: files store seeds as int64.
+inline constexpr std::int64_t kMaxSeed = std::numeric_limits<std::int64_t>::max();
 
 /// As a check of an option, e.g. "--seed: -1: must be a whole number from 0 to 9".
 template <class Number>

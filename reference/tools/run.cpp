@@ -11,6 +11,7 @@
 #include "reference/core/hdf5_file.hpp"
 #include "reference/tools/job.hpp"
 #include "reference/tools/launch.hpp"
+#include "reference/tools/number_checks.hpp"
 #include "reference/tools/tool_main.hpp"
 #include "reference/tools/trace_file.hpp"
 #include "reference/tools/unused_options.hpp"
@@ -82,7 +83,7 @@ void add_options(CLI::App& app, RunOptions& options) {
                  "width of the max-pool over scores, odd (1: no pooling)")
       ->capture_default_str();
   app.add_option("--seed", options.seed, "of the random compressor")
-      ->check(CLI::NonNegativeNumber)
+      ->check(whole_number(0, kMaxSeed))
       ->capture_default_str();
   app.add_option("--ape-temperature", options.ape_temperature,
                  "ape: divides the question's scores against contexts")

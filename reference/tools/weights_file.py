@@ -115,7 +115,7 @@ def write_weights(path: Path, attributes: dict[str, Any], plans: list[Plan], sou
         for name, value in attributes.items():
             if isinstance(value, str):
                 value = np.array(value.encode(), h5py.string_dtype("utf-8", max(1, len(value.encode()))))
-            file.attrs[name] = np.int64(value) if isinstance(value, int) else value
+            file.attrs[name] = np.int64(value) if isinstance(value, (int, list)) else value
         for name, values in more.items():
             file[name] = values
         for plan, following in zip(plans, [*plans[1:], None]):

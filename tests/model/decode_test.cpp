@@ -131,7 +131,7 @@ TEST_CASE("greedy decode stops at max_tokens and before the end-of-sequence toke
   REQUIRE(answer.size() == 8);
   CHECK(decode(work, weights, 0).front().empty());
   CHECK(decode(work, weights, 1).front() == std::vector<int>{answer[0]});
-  weights.config.eos_token_id = answer[3];
+  weights.config.eos_token_ids = {10000, answer[3]};
   const auto stop = std::find(answer.begin(), answer.end(), answer[3]);
   for (const auto& ended : decode(work, weights, 8)) {
     CHECK(ended == std::vector<int>(answer.begin(), stop));

@@ -103,7 +103,7 @@ TEST_CASE("weights are read bit for bit, in the order of the file", "[weights]")
   const auto weights = read_weights<float>(path);
   CHECK(weights.config.name == "tiny");
   CHECK(weights.config.head_dim == 4);
-  CHECK(weights.config.eos_token_id == -1);
+  CHECK(weights.config.eos_token_ids.empty());
   RandomTensors random(161);
   CHECK(bit_equal(weights.embedding, random.matrix<float>(5, 6)));
   CHECK(bit_equal(weights.final_norm, random.matrix<float>(1, 6)));

@@ -129,6 +129,24 @@ def hf_imports(checks: Checks, place: Path, python: str, tool: Path) -> None:
                  "what imports leave")
 
 
+def several_ends(checks: Checks, place: Path, python: str, tool: Path) -> None:
+    """Each of a list of end tokens ends the answer, as Llama-3.1-Instruct has three."""
+    folder, out = place / "folder", place / "ends.h5"
+    shutil.copytree(GOLDEN / "hf_llama_28_4", folder)
+
+    def answer() -> list[int]:
+        checks.right(run([python, "-B", IMPORT_PY, "hf", folder, out]), "import with end tokens")
+        result = run([tool, "--weights", out, "--text", folder / "config.json", "--query", "the thing?", "--json",
+                      "--ranks", "2", "--max-answer", "6"])
+        checks.right(result, "apb-run with end tokens")
+        return result.json()["answer_tokens"]
+
+    whole = answer()
+    checks.equal(len(whole), 6, "an answer that nothing ends")
+    change_json(folder / "config.json", lambda config: config.update(eos_token_id=[262, whole[3]]))
+    checks.equal(answer(), whole[:whole.index(whole[3])], "the second end token ends the answer")
+
+
 def old_style_config(config: dict[str, Any]) -> None:
     """As transformers 4 wrote it, and Llama-3.1 is published."""
     rope = config.pop("rope_parameters")
@@ -255,6 +273,7 @@ CONFIGS: list[tuple[str, Any, list[str]]] = [
     ("llama_28_4", {"vocab_size": 100, "eos_token_id": 1}, ["tokenizer.json", "vocab_size .100."]),
     ("llama_28_4", {"vocab_size": 300, "eos_token_id": 300}, ["eos_token_id is 300", "0 to 299"]),
     ("llama_28_4", {"eos_token_id": "end"}, ["eos_token_id is 'end'"]),
+    ("llama_28_4", {"eos_token_id": [262, 266]}, ["eos_token_id is .262, 266", "0 to 265"]),
     ("llama_28_4", {"tie_word_embeddings": 1}, ["tie_word_embeddings is 1", "bool"]),
     ("llama_28_4", {"tie_word_embeddings": True}, ["lm_head.weight differs from model.embed_tokens.weight"]),
     ("llama_1_1", {"tie_word_embeddings": False}, ["lm_head.weight is missing"]),
@@ -561,10 +580,11 @@ def main() -> None:
     checks = Checks()
     with temporary_folder() as name:
         root = Path(name)
-        for part in ("right", "same", "heads", "damaged"):
+        for part in ("right", "same", "ends", "heads", "damaged"):
             (root / part).mkdir()
         hf_imports(checks, root / "right", python, program(bin_folder, "apb-run"))
         same_model(checks, root / "same", python)
+        several_ends(checks, root / "ends", python, program(bin_folder, "apb-run"))
         config_refusals(Folder(checks, root / "configs"), python)
         folder_refusals(Folder(checks, root / "folders"), python)
         heads_imports(checks, root / "heads", python, bin_folder)
