@@ -34,7 +34,7 @@ struct LlamaConfig {
   double rope_theta = 0;
   RopeScaling rope_scaling{};
   double rms_norm_eps = 0;
-  std::vector<Index> eos_token_ids;  ///< each ends an answer
+  std::vector<Index> eos_token_ids{};  ///< each ends an answer
 };
 
 /// Matrices are [outputs, inputs], as model files have them.
