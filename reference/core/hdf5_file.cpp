@@ -57,7 +57,7 @@ herr_t refuse_link(const char* /*file*/, const char* /*group*/, const char* /*ot
 
 /// How links are followed (a dataset's access properties are also link properties): never into
 /// another file.
-Hdf5Id inside_this_file(hid_t property_class = H5P_LINK_ACCESS) {
+Hdf5Id inside_this_file(hid_t property_class) {
   Hdf5Id access(H5Pcreate(property_class), H5Pclose);
   H5Pset_elink_cb(access.get(), refuse_link, nullptr);
   return access;
@@ -70,23 +70,6 @@ std::pair<std::string, std::string> object_and_attribute(const std::string& name
     return {"/", name.substr(slash == 0 ? 1 : 0)};
   }
   return {name.substr(0, slash), name.substr(slash + 1)};
-}
-
-Hdf5Id open_attribute(hid_t file, const std::string& path, const std::string& name) {
-  const auto [object, attribute_name] = object_and_attribute(name);
-  const Hdf5Id access = inside_this_file();
-  Hdf5Id attribute(
-      H5Aopen_by_name(file, object.c_str(), attribute_name.c_str(), H5P_DEFAULT, access.get()),
-      H5Aclose);
-  if (!attribute.valid()) throw BadInput(fmt::format("{}: attribute {} is missing", path, name));
-  return attribute;
-}
-
-Hdf5Id open_dataset(hid_t file, const std::string& path, const std::string& name) {
-  const Hdf5Id access = inside_this_file(H5P_DATASET_ACCESS);
-  Hdf5Id dataset(H5Dopen2(file, name.c_str(), access.get()), H5Dclose);
-  if (!dataset.valid()) throw BadInput(fmt::format("{}: dataset {} is missing", path, name));
-  return dataset;
 }
 
 /// How objects are created: without the time of day, so that the same contents are the same bytes.
@@ -105,16 +88,16 @@ std::string variable_string(hid_t attribute, hid_t type, const std::string& fail
   return value;
 }
 
+/// The one number that an attribute holds.
+/// \param failure what to refuse anything else with
 template <class T>
-T scalar_attribute(hid_t file, const std::string& path, const std::string& name,
-                   const char* allowed) {
-  const Hdf5Id attribute = open_attribute(file, path, name);
-  const Hdf5Id space(H5Aget_space(attribute.get()), H5Sclose);
-  const Hdf5Id type(H5Aget_type(attribute.get()), H5Tclose);
+T scalar_of(hid_t attribute, const std::string& failure) {
+  const Hdf5Id space(H5Aget_space(attribute), H5Sclose);
+  const Hdf5Id type(H5Aget_type(attribute), H5Tclose);
   T value{};
   if (H5Sget_simple_extent_npoints(space.get()) != 1 || !readable_as<T>(type.get()) ||
-      H5Aread(attribute.get(), native_type<T>(), &value) < 0) {
-    throw BadInput(fmt::format("{}: attribute {}: must be {}", path, name, allowed));
+      H5Aread(attribute, native_type<T>(), &value) < 0) {
+    throw BadInput(failure);
   }
   return value;
 }
@@ -147,33 +130,63 @@ Hdf5Id::~Hdf5Id() {
   if (id_ >= 0) close_(id_);
 }
 
-Hdf5Reader::Hdf5Reader(const std::string& path) : path_(path), file_(open_file(path)) {}
+Hdf5Reader::Hdf5Reader(const std::string& path)
+    : path_(path),
+      file_(open_file(path)),
+      link_access_(inside_this_file(H5P_LINK_ACCESS)),
+      dataset_access_(inside_this_file(H5P_DATASET_ACCESS)) {}
+
+Hdf5Id Hdf5Reader::open_attribute(const std::string& name) const {
+  const auto [object, attribute_name] = object_and_attribute(name);
+  Hdf5Id attribute(H5Aopen_by_name(file_.get(), object.c_str(), attribute_name.c_str(), H5P_DEFAULT,
+                                   link_access_.get()),
+                   H5Aclose);
+  if (!attribute.valid()) throw BadInput(fmt::format("{}: attribute {} is missing", path_, name));
+  return attribute;
+}
+
+Hdf5Id Hdf5Reader::open_dataset(const std::string& name) const {
+  Hdf5Id dataset(H5Dopen2(file_.get(), name.c_str(), dataset_access_.get()), H5Dclose);
+  if (!dataset.valid()) throw BadInput(fmt::format("{}: dataset {} is missing", path_, name));
+  return dataset;
+}
+
+Hdf5Id Hdf5Reader::open_dataset(const std::string& name,
+                                std::span<const Index> expected_shape) const {
+  Hdf5Id dataset = open_dataset(name);
+  const std::vector<Index> found = dataset_shape(dataset.get());
+  if (!std::ranges::equal(found, expected_shape)) {
+    throw BadInput(path_, name, describe(found), describe(expected_shape));
+  }
+  return dataset;
+}
 
 bool Hdf5Reader::has(const std::string& name) const {
   // H5Lexists needs every parent to exist.
-  const Hdf5Id access = inside_this_file();
   for (std::size_t slash = name.find('/', 1);; slash = name.find('/', slash + 1)) {
-    if (H5Lexists(file_.get(), name.substr(0, slash).c_str(), access.get()) <= 0) return false;
+    if (H5Lexists(file_.get(), name.substr(0, slash).c_str(), link_access_.get()) <= 0)
+      return false;
     if (slash == std::string::npos) return true;
   }
 }
 
 bool Hdf5Reader::has_attribute(const std::string& name) const {
   const auto [object, attribute] = object_and_attribute(name);
-  const Hdf5Id access = inside_this_file();
-  return H5Aexists_by_name(file_.get(), object.c_str(), attribute.c_str(), access.get()) > 0;
+  return H5Aexists_by_name(file_.get(), object.c_str(), attribute.c_str(), link_access_.get()) > 0;
 }
 
 std::int64_t Hdf5Reader::int_attribute(const std::string& name) const {
-  return scalar_attribute<std::int64_t>(file_.get(), path_, name, "one integer");
+  return scalar_of<std::int64_t>(open_attribute(name).get(),
+                                 fmt::format("{}: attribute {}: must be one integer", path_, name));
 }
 
 double Hdf5Reader::double_attribute(const std::string& name) const {
-  return scalar_attribute<double>(file_.get(), path_, name, "one number");
+  return scalar_of<double>(open_attribute(name).get(),
+                           fmt::format("{}: attribute {}: must be one number", path_, name));
 }
 
 std::string Hdf5Reader::string_attribute(const std::string& name) const {
-  const Hdf5Id attribute = open_attribute(file_.get(), path_, name);
+  const Hdf5Id attribute = open_attribute(name);
   const Hdf5Id type(H5Aget_type(attribute.get()), H5Tclose);
   const Hdf5Id space(H5Aget_space(attribute.get()), H5Sclose);
   if (H5Tget_class(type.get()) != H5T_STRING || H5Sget_simple_extent_npoints(space.get()) != 1) {
@@ -189,7 +202,7 @@ std::string Hdf5Reader::string_attribute(const std::string& name) const {
 }
 
 std::vector<std::int64_t> Hdf5Reader::int_list_attribute(const std::string& name) const {
-  const Hdf5Id attribute = open_attribute(file_.get(), path_, name);
+  const Hdf5Id attribute = open_attribute(name);
   const Hdf5Id space(H5Aget_space(attribute.get()), H5Sclose);
   const Hdf5Id type(H5Aget_type(attribute.get()), H5Tclose);
   const auto refuse = [&] {
@@ -207,23 +220,19 @@ std::vector<std::int64_t> Hdf5Reader::int_list_attribute(const std::string& name
 }
 
 std::vector<Index> Hdf5Reader::shape(const std::string& dataset) const {
-  return dataset_shape(open_dataset(file_.get(), path_, dataset).get());
+  return dataset_shape(open_dataset(dataset).get());
 }
 
 void Hdf5Reader::require_shape(const std::string& dataset,
                                std::span<const Index> expected_shape) const {
-  const std::vector<Index> found = shape(dataset);
-  if (!std::ranges::equal(found, expected_shape)) {
-    throw BadInput(path_, dataset, describe(found), describe(expected_shape));
-  }
+  (void)open_dataset(dataset, expected_shape);
 }
 
 void Hdf5Reader::require_stored(const std::string& dataset,
                                 std::span<const Index> expected_shape) const {
-  require_shape(dataset, expected_shape);
+  const Hdf5Id id = open_dataset(dataset, expected_shape);
   double values = 1;
   for (const Index extent : expected_shape) values *= static_cast<double>(extent);
-  const Hdf5Id id = open_dataset(file_.get(), path_, dataset);
   if (values > most_stored_values(id.get())) {
     throw BadInput(path_, dataset, describe(expected_shape), "of a size that the file holds");
   }
@@ -232,11 +241,10 @@ void Hdf5Reader::require_stored(const std::string& dataset,
 template <class T>
 void Hdf5Reader::read(const std::string& dataset, std::span<const Index> expected_shape,
                       std::span<T> values) const {
-  require_shape(dataset, expected_shape);
+  const Hdf5Id id = open_dataset(dataset, expected_shape);
   if (product(expected_shape) != std::ssize(values)) {
     throw std::invalid_argument("Hdf5Reader: room differs from shape");
   }
-  const Hdf5Id id = open_dataset(file_.get(), path_, dataset);
   const Hdf5Id type(H5Dget_type(id.get()), H5Tclose);
   if (!readable_as<T>(type.get())) {
     throw BadInput(fmt::format("{}: dataset {}: must hold {}", path_, dataset,

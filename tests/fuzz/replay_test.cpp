@@ -1,12 +1,13 @@
 // The fuzz target's body without a fuzzer: the corpus, and random scripts from a seed.
 
+#include <fmt/format.h>
+
 #include <array>
 #include <filesystem>
 #include <fstream>
 #include <random>
 
 #include "tests/catch.hpp"
-#include "tests/core/sample_case.hpp"
 #include "tests/fuzz/read_edited.hpp"
 #include "tests/fuzz/reader_contract.hpp"
 #include "tests/fuzz/seed_files.hpp"
@@ -76,11 +77,11 @@ TEST_CASE("the contract can be broken", "[fuzz]") {
   broken([](CaseFile& c) { c.ranks[1].query.resize_rows(1); });
   broken([](CaseFile& c) { c.ranks[1].kept_positions[0].back() = 9; });
   broken([](CaseFile& c) { c.ranks[1].passing_doc_pos[1].pop_back(); });
-  broken([](CaseFile& c) { c.decode->ranks[2].query_keys = 1; });
-  broken([](CaseFile& c) { c.ranks[2].rank = 3; });
+  broken([](CaseFile& c) { c.decode->ranks[1].query_keys = 1; });
+  broken([](CaseFile& c) { c.ranks[1].rank = 3; });
 
   CandidateFile candidate;
-  candidate.ranks.push_back({.rank = 2});
+  candidate.ranks.push_back({.rank = 1});
   CHECK_NOTHROW(require_sound(candidate, problem));
   candidate.ranks[0].lse = Matrix<double>(1, 4);
   CHECK_THROWS_AS(require_sound(candidate, problem), BrokenContract);
