@@ -30,7 +30,8 @@ enum class ExitStatus : int {
 /// Base of the errors that a tool turns into one line and an exit status.
 class Error : public std::runtime_error {
  public:
-  Error(ExitStatus status, const std::string& line) : std::runtime_error(one_line(line)), status_(status) {}
+  Error(ExitStatus status, const std::string& line)
+      : std::runtime_error(one_line(line)), status_(status) {}
   [[nodiscard]] ExitStatus status() const { return status_; }
 
  private:

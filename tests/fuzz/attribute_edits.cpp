@@ -15,11 +15,26 @@ namespace {
 using namespace std::string_literals;
 
 /// What the readers know, and what no reader should trip over.
-const std::array kTexts{"apb-case"s,       "full"s,      "star"s,     "apb"s,
-                        "none"s,           "random"s,    "recent"s,   "query_aware"s,
-                        "retaining_head"s, "paper"s,     "official"s, "float64"s,
-                        "float32"s,        "bfloat16"s,  "float16"s,  ""s,
-                        "two\nlines"s,     "apb\0none"s, "{}"s,       "\x1b[2J\xff\x7f"s,
+const std::array kTexts{"apb-case"s,
+                        "full"s,
+                        "star"s,
+                        "apb"s,
+                        "none"s,
+                        "random"s,
+                        "recent"s,
+                        "query_aware"s,
+                        "retaining_head"s,
+                        "paper"s,
+                        "official"s,
+                        "float64"s,
+                        "float32"s,
+                        "bfloat16"s,
+                        "float16"s,
+                        ""s,
+                        "two\nlines"s,
+                        "apb\0none"s,
+                        "{}"s,
+                        "\x1b[2J\xff\x7f"s,
                         std::string(3000, 'x')};
 
 struct AttributeName {

@@ -87,9 +87,9 @@ bool set_storage(hid_t properties, int storage, std::span<const hsize_t> dims) {
 
 void replace(hid_t file, const std::string& name, const Dataset& dataset, int storage) {
   H5Ldelete(file, name.c_str(), H5P_DEFAULT);
-  const Hdf5Id space(H5Screate_simple(static_cast<int>(dataset.dims.size()), dataset.dims.data(),
-                                      nullptr),
-                     H5Sclose);
+  const Hdf5Id space(
+      H5Screate_simple(static_cast<int>(dataset.dims.size()), dataset.dims.data(), nullptr),
+      H5Sclose);
   const Hdf5Id properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
   const bool write = set_storage(properties.get(), storage, dataset.dims);
   const Hdf5Id made(H5Dcreate2(file, name.c_str(), dataset.type.get(), space.get(), H5P_DEFAULT,

@@ -29,9 +29,8 @@ enum class EditKind : std::uint8_t {
   kRenameLink,
   kRedirectLink,   ///< soft, hard or external, perhaps in a circle
   kReplaceObject,  ///< by an object of another class
-  kCopyObject,     ///< over another object
 };
-inline constexpr std::uint8_t kNumEditKinds = 15;
+inline constexpr std::uint8_t kNumEditKinds = 14;
 
 /// One change. Every value of every field means something, so that any mutation of the bytes is
 /// another edit.

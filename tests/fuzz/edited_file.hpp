@@ -18,7 +18,7 @@ void edit_attribute(std::int64_t file, const std::string& attribute, const Edit&
 /// \copydoc edit_attribute
 void edit_dataset(std::int64_t file, const std::string& dataset, const Edit& edit);
 /// \copydoc edit_attribute
-/// \param links names that objects are moved or copied to, or links lead to
+/// \param links names that objects are moved to or that links lead to
 void edit_link(std::int64_t file, const std::string& link, const std::vector<std::string>& links,
                const Edit& edit);
 

@@ -10,7 +10,7 @@ from pathlib import Path
 SEED_FILES = ("scored_inputs", "query_pass", "one_rank_alone", "star", "empty_document", "whole_candidate", "some_rows")
 KINDS = ("attribute_number", "attribute_text", "attribute_list", "attribute_type", "remove_attribute",
          "rename_attribute", "element", "dataset_type", "dataset_shape", "dataset_storage", "remove_link",
-         "rename_link", "redirect_link", "replace_object", "copy_object")
+         "rename_link", "redirect_link", "replace_object")
 
 
 def edit(kind: str, which: int, variant: int, place: int, value: int) -> bytes:
