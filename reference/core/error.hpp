@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <cctype>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -18,10 +19,19 @@ enum class ExitStatus : int {
   kCannotRun = 3,    ///< the run could not end: a rank died, memory ran out, a tool is missing
 };
 
+/// Text from a file may hold anything; a line has no control characters, which become '?'.
+[[nodiscard]] inline std::string one_line(std::string text) {
+  for (char& letter : text) {
+    if (std::iscntrl(static_cast<unsigned char>(letter)) != 0) letter = '?';
+  }
+  return text;
+}
+
 /// Base of the errors that a tool turns into one line and an exit status.
 class Error : public std::runtime_error {
  public:
-  Error(ExitStatus status, const std::string& line) : std::runtime_error(line), status_(status) {}
+  Error(ExitStatus status, const std::string& line)
+      : std::runtime_error(one_line(line)), status_(status) {}
   [[nodiscard]] ExitStatus status() const { return status_; }
 
  private:

@@ -73,8 +73,16 @@ class Hdf5Reader {
             std::span<T> values) const;
 
  private:
+  [[nodiscard]] Hdf5Id open_attribute(const std::string& name) const;
+  [[nodiscard]] Hdf5Id open_dataset(const std::string& name) const;
+  /// \throws BadInput if it does not have this shape
+  [[nodiscard]] Hdf5Id open_dataset(const std::string& name,
+                                    std::span<const Index> expected_shape) const;
+
   std::string path_;
   Hdf5Id file_;
+  Hdf5Id link_access_;     ///< how links are followed: never into another file
+  Hdf5Id dataset_access_;  ///< the same for datasets
 };
 
 /// An HDF5 file that is written under a temporary name and appears under its own name on commit().

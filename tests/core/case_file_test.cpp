@@ -165,6 +165,8 @@ TEST_CASE("the configuration is checked", "[case_file]") {
 TEST_CASE("method and ranks are checked", "[case_file]") {
   CHECK(refusal_after([](CaseFile& c) { c.method = "ring"; }) ==
         "method = ring: must be one of full, star, apb");
+  CHECK(refusal_after([](CaseFile& c) { c.method = "two\nlines\x7f"; }) ==
+        "method = two?lines?: must be one of full, star, apb");
   CHECK(refusal_after([](CaseFile& c) { c.method = "star"; }) ==
         "compressor = random: must be none with method star");
   CHECK(refusal_after([](CaseFile& c) {

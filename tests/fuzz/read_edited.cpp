@@ -1,0 +1,56 @@
+#include "tests/fuzz/read_edited.hpp"
+
+#include "reference/core/error.hpp"
+#include "tests/core/sample_case.hpp"
+#include "tests/fuzz/edited_file.hpp"
+#include "tests/fuzz/reader_contract.hpp"
+#include "tests/fuzz/seed_files.hpp"
+#include "tests/temporary_folder.hpp"
+
+namespace apb {
+namespace {
+
+void check_case(const std::string& path, const std::string& again) {
+  const CaseFile problem = read_case(path);
+  require_sound(problem);
+  write_case(again, problem);
+  if (!same_case(read_case(again), problem)) throw BrokenContract("a case changes when written");
+}
+
+void check_candidate(const std::string& path, const std::string& again, const CaseFile& problem) {
+  const CandidateFile candidate = read_candidate(path, problem);
+  require_sound(candidate, problem);
+  write_candidate(again, candidate);
+  if (!same_candidate(read_candidate(again, problem), candidate)) {
+    throw BrokenContract("a candidate changes when written");
+  }
+}
+
+Reading read_file(const std::string& path, const std::string& again, const SeedFile& seed) {
+  try {
+    if (seed.answers) {
+      check_candidate(path, again, *seed.answers);
+    } else {
+      check_case(path, again);
+    }
+    return Reading::kRead;
+  } catch (const BadInput& error) {
+    require_one_line(error.what(), path);
+    return Reading::kRefused;
+  }
+}
+
+}  // namespace
+
+Reading read_edited(const EditScript& script) {
+  const std::vector<SeedFile>& seeds = seed_files();
+  static const TemporaryFolder folder;
+  const SeedFile& seed = seeds[script.seed_file % seeds.size()];
+  const std::string path = folder.file("edited.h5");
+  write_edited(path, seed, script.edits);
+  const Reading reading = read_file(path, folder.file("again.h5"), seed);
+  require_all_closed();
+  return reading;
+}
+
+}  // namespace apb
