@@ -20,7 +20,8 @@ install(FILES ${PROJECT_BINARY_DIR}/apb-config.cmake ${PROJECT_BINARY_DIR}/apb-c
         DESTINATION ${APB_PACKAGE_DIR})
 
 install(DIRECTORY reference DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/apb
-        FILES_MATCHING PATTERN "*.hpp" PATTERN "*.h" PATTERN tools EXCLUDE)
+        FILES_MATCHING PATTERN "*.hpp" PATTERN "*.h" PATTERN tools EXCLUDE
+        PATTERN hdf5_types.hpp EXCLUDE)
 
 # In the share folder things lie as in the source tree.
 set(APB_SHARE_DIR ${CMAKE_INSTALL_DATADIR}/apb)

@@ -6,7 +6,7 @@
 #include <numbers>
 
 #include "tests/catch.hpp"
-#include "tests/verify/verify_case.hpp"
+#include "tests/verify/wrong_kernels.hpp"
 
 namespace apb {
 namespace {
@@ -14,42 +14,6 @@ namespace {
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 constexpr AnchorConvention kOfficial = AnchorConvention::kOfficial;
-
-struct NamedShape {
-  std::string name;
-  CaseShape shape;
-};
-
-/// Lengths off every tile; the last rank has an anchor and passing entries of two ranks.
-const std::vector<NamedShape>& shapes() {
-  static const std::vector<NamedShape> all{
-      {"9/3", {3, {70, 53, 61}, 21, 2, 25, 9, 3, 16}},
-      {"32/8", {3, {40, 40, 40}, 10, 0, 11, 32, 8, 16}},
-      {"28/4", {3, {60, 20, 45}, 18, 3, 19, 28, 4, 8}},
-      {"1/1", {3, {150, 141, 137}, 37, 1, 45, 1, 1, 32}},
-      {"9/3 official", {3, {70, 53, 61}, 23, 2, 25, 9, 3, 16, 2, Compressor::kRandom, kOfficial}},
-      {"28/4 star", {3, {60, 20, 45}, 18, 3, 0, 28, 4, 8}},
-      {"1/1 star official", {2, {150, 141}, 37, 1, 0, 1, 1, 32, 2, Compressor::kRandom, kOfficial}},
-  };
-  return all;
-}
-
-/// The explanations of the last rank's failure, the best first.
-std::string diagnosis_text(const CaseFile& problem, const CandidateFile& candidate) {
-  const Judgement judgement = judge(problem, candidate, {});
-  CHECK(!judgement.pass());
-  if (judgement.diagnoses.empty()) return "no diagnosis";
-  return judgement.diagnoses.back().diagnosis.text();
-}
-
-/// The first explanation, or all of the text if there is none.
-std::string first_explanation(const CaseFile& problem, const CandidateFile& candidate) {
-  const Judgement judgement = judge(problem, candidate, {});
-  CHECK(!judgement.pass());
-  if (judgement.diagnoses.empty()) return "no diagnosis";
-  const Diagnosis& diagnosis = judgement.diagnoses.back().diagnosis;
-  return diagnosis.explanations.empty() ? diagnosis.text() : diagnosis.explanations[0].mistake;
-}
 
 /// A wrong kernel, of the last rank of the case.
 using MakeWrong = std::function<void(const CaseRank&, Kernel&)>;
@@ -339,138 +303,6 @@ TEST_CASE("NaN of keys that a row does not see: how it got there is named", "[ve
     if (!passes(one.shape)) continue;
     CHECK(found(problem.ranks.back(), HiddenKeys::kSkipped, missing_tail(7), true)
               .starts_with("block rows miss keys of the passing block: the last 7 of"));
-  }
-}
-
-TEST_CASE("NaN from padding is named", "[verify]") {
-  for (const NamedShape& one : shapes()) {
-    const CaseFile problem = make_case(29, one.shape, ValueType::kFloat16);
-    CaseRank padded = problem.ranks.back();
-    const Index keys = padded.layout.passing_rows;
-    padded.layout.passing_rows += 5;
-    for (HeadsTensor<double>* tensor : {&padded.passing_key, &padded.passing_value}) {
-      const auto end = std::ssize(tensor->values());
-      tensor->resize_rows(padded.layout.passing_rows);
-      std::fill(tensor->values().begin() + end, tensor->values().end(), kNan);
-    }
-    Kernel kernel;
-    kernel.compute_type = kernel.out_type = ValueType::kFloat16;
-    kernel.hidden = HiddenKeys::kSelected;
-    kernel.visible = [keys](Segment q, Index i, Segment k, Index j) {
-      return is_visible(q, i, k, j) && !(k == Segment::kPassing && j >= keys);
-    };
-    CAPTURE(one.name);
-    CHECK(first_explanation(
-              problem,
-              {kernel.compute_type, kernel.out_type, {run_kernel(kernel, problem, padded)}, {}})
-              .starts_with("NaN or infinity from padding"));
-  }
-}
-
-TEST_CASE("failures that only have a place are named by it", "[verify]") {
-  const CaseFile problem = make_case(25, shapes()[3].shape, ValueType::kFloat16);
-  const CaseRank& rank = problem.ranks.back();
-  Kernel kernel;
-  kernel.compute_type = kernel.out_type = ValueType::kFloat16;
-  const CandidateRank right = run_kernel(kernel, problem, rank);
-  const auto with = [&](const std::function<void(Index, double*, double&)>& change) {
-    CandidateRank changed = right;
-    for (Index row = 0; row < rank.layout.rows(); ++row) {
-      change(row, changed.out->view().at(row, 0), (*changed.lse)(row, 0));
-    }
-    return first_explanation(problem, {kernel.compute_type, kernel.out_type, {changed}, {}});
-  };
-  const Index rows = rank.layout.rows();
-
-  CHECK(with([](Index row, double* out, double&) {
-          if (row % 64 == 63) out[3] += 1;
-        }) == "tile border: exactly the rows with number = 63 modulo 64 fail");
-  CHECK(with([&](Index row, double* out, double&) {
-          if (row >= rows / 128 * 128 + 1) out[3] += 1;
-        }).starts_with("tile border: only rows beyond the last full tile of"));
-  CHECK(with([](Index, double* out, double&) {
-          out[1] = kNan;
-        }).starts_with("NaN or infinity from padding"));
-  CHECK(with([&](Index row, double* out, double& lse) {
-          if (row >= rows / 32 * 32) out[0] = lse = kNan;
-        }).find("beyond the last full tile of") != std::string::npos);
-  const std::string unknown = with([](Index row, double* out, double&) {
-    if (row == 5 || row == 9 || row == 44) out[3] = -out[3];
-  });
-  CHECK(unknown.find("unknown pattern") != std::string::npos);
-  CHECK(unknown.find("rows 5, 9, 44 (3 of") != std::string::npos);
-}
-
-TEST_CASE("a wrong lse of nothing is named", "[verify]") {
-  CaseFile problem = make_case(26, {2, {30, 0}, 0, 0, 0, 2, 1, 4}, ValueType::kFloat32);
-  add_decode(problem, 27, 2);
-  problem.decode->ranks[1].key = problem.decode->ranks[1].value = HeadsTensor<double>(0, 1, 4);
-  problem.decode->ranks[1].query_keys = 0;
-  const auto part = [&](const std::vector<std::size_t>& ranks) {
-    return true_attention(decode_reading(*problem.decode, ranks, problem.config), count_up(2),
-                          count_up(2));
-  };
-  CandidateFile candidate{ValueType::kFloat32, ValueType::kFloat32, {}, DecodeCase{}};
-  candidate.decode->ranks.resize(2);
-  candidate.decode->ranks[1].out = part({1}).out;
-  candidate.decode->ranks[1].lse = -part({1}).lse;  // +inf
-  CHECK(first_explanation(problem, candidate) ==
-        "lse is +inf for rows that see nothing (must be -inf)");
-}
-
-/// Partials merged in fp32 with weights exp(lse), which nothing keeps from overflowing.
-AttentionRows merged_without_shift(const CaseFile& problem) {
-  const DecodeCase& decode = *problem.decode;
-  const std::vector<Index> rows = count_up(decode.query.rows());
-  const std::vector<Index> heads = count_up(problem.config.num_q_heads);
-  AttentionRows merged;
-  std::vector<float> out;
-  Eigen::MatrixXf sum;
-  for (std::size_t part = 0; part < decode.ranks.size(); ++part) {
-    merged = true_attention(decode_reading(decode, {part}, problem.config), rows, heads);
-    out.resize(merged.out.values().size(), 0.0F);
-    if (part == 0) sum = Eigen::MatrixXf::Zero(merged.lse.rows(), merged.lse.cols());
-    const Eigen::MatrixXf weight = merged.lse.cast<float>().array().exp();
-    for (std::size_t i = 0; i < out.size(); ++i) {
-      const auto pair = static_cast<Index>(i) / merged.out.head_dim();
-      out[i] += weight(pair / weight.cols(), pair % weight.cols()) *
-                static_cast<float>(merged.out.values()[i]);
-    }
-    sum += weight;
-  }
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    const auto pair = static_cast<Index>(i) / merged.out.head_dim();
-    merged.out.values()[i] = out[i] / sum(pair / sum.cols(), pair % sum.cols());
-  }
-  merged.lse = sum.array().log().cast<double>();
-  return merged;
-}
-
-TEST_CASE("a merge without the shift is named, whether it overflows or vanishes", "[verify]") {
-  for (const NamedShape& one : shapes()) {
-    for (const double sign : {1.0, -1.0}) {
-      CAPTURE(one.name, sign);
-      CaseFile problem = make_case(26, one.shape, ValueType::kFloat32);
-      add_decode(problem, 27, 3);
-      for (double& value : problem.decode->query.values()) value = 100;
-      for (DecodeRank& rank : problem.decode->ranks) {
-        for (double& value : rank.key.values()) value = sign * std::abs(value);
-      }
-      std::vector<std::size_t> all;
-      for (std::size_t i = 0; i < problem.decode->ranks.size(); ++i) all.push_back(i);
-      const AttentionRows right =
-          true_attention(decode_reading(*problem.decode, all, problem.config), count_up(3),
-                         count_up(one.shape.num_q_heads));
-      CandidateFile candidate{ValueType::kFloat32, ValueType::kFloat32, {}, DecodeCase{}};
-      candidate.decode->out = right.out;
-      candidate.decode->lse = right.lse;
-      CHECK(judge(problem, candidate, {}).pass());
-      REQUIRE(sign * right.lse.minCoeff() > 100);
-      const AttentionRows wrong = merged_without_shift(problem);
-      candidate.decode->out = wrong.out;
-      candidate.decode->lse = wrong.lse;
-      CHECK(first_explanation(problem, candidate).starts_with("merge without the shift"));
-    }
   }
 }
 
