@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
+#include <limits>
 
 #include "tests/compare.hpp"
 
@@ -70,6 +72,50 @@ void require_sound(const DecodeCase& decode, const ApbConfig& config) {
   require_shape(decode.lse, config.query_len, config.num_q_heads, "merged lse");
 }
 
+void make_nan_usual(std::span<double> values) {
+  std::ranges::replace_if(
+      values, [](double value) { return std::isnan(value); },
+      std::numeric_limits<double>::quiet_NaN());
+}
+
+void make_nan_usual(HeadsTensor<double>& tensor) {
+  make_nan_usual(std::span(tensor.values()));
+}
+
+void make_nan_usual(Matrix<double>& matrix) {
+  make_nan_usual({matrix.data(), static_cast<std::size_t>(matrix.size())});
+}
+
+template <class Tensor>
+void make_nan_usual(std::optional<Tensor>& tensor) {
+  if (tensor) make_nan_usual(*tensor);
+}
+
+void make_nan_usual(CaseRank& rank) {
+  for (auto* tensor :
+       {&rank.query, &rank.key, &rank.value, &rank.passing_key, &rank.passing_value}) {
+    make_nan_usual(*tensor);
+  }
+  make_nan_usual(rank.importance);
+  make_nan_usual(rank.score_query);
+  make_nan_usual(rank.out);
+  make_nan_usual(rank.lse);
+  if (!rank.retaining) return;
+  for (auto* matrix : {&rank.retaining->input, &rank.retaining->fc1, &rank.retaining->fc2}) {
+    make_nan_usual(*matrix);
+  }
+}
+
+void make_nan_usual(DecodeCase& decode) {
+  make_nan_usual(decode.query);
+  make_nan_usual(decode.out);
+  make_nan_usual(decode.lse);
+  for (DecodeRank& rank : decode.ranks) {
+    for (auto* tensor : {&rank.key, &rank.value, &rank.out}) make_nan_usual(*tensor);
+    make_nan_usual(rank.lse);
+  }
+}
+
 template <class T>
 bool same_optional(const std::optional<T>& a, const std::optional<T>& b) {
   return a.has_value() == b.has_value() && (!a || bit_equal(*a, *b));
@@ -129,6 +175,12 @@ void require_one_line(std::string_view refusal, std::string_view path) {
 
 void require_all_closed() {
   require(H5Fget_obj_count(H5F_OBJ_ALL, H5F_OBJ_ALL) == 0, "something is still open");
+}
+
+CaseFile with_usual_nan(CaseFile problem) {
+  for (CaseRank& rank : problem.ranks) make_nan_usual(rank);
+  if (problem.decode) make_nan_usual(*problem.decode);
+  return problem;
 }
 
 bool same_candidate(const CandidateFile& a, const CandidateFile& b) {

@@ -28,6 +28,10 @@ void require_one_line(std::string_view refusal, std::string_view path);
 /// Nothing of a file is still open. \throws BrokenContract
 void require_all_closed();
 
+/// The case with the usual NaN in place of every other. Narrow types and storage as float keep that
+/// a value is NaN, not which one: no promise of the format.
+[[nodiscard]] CaseFile with_usual_nan(CaseFile problem);
+
 /// Whether two candidates hold the same, bit for bit.
 [[nodiscard]] bool same_candidate(const CandidateFile& a, const CandidateFile& b);
 
