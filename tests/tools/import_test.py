@@ -136,7 +136,7 @@ def several_ends(checks: Checks, place: Path, python: str, tool: Path) -> None:
 
     def answer() -> list[int]:
         checks.right(run([python, "-B", IMPORT_PY, "hf", folder, out]), "import with end tokens")
-        result = run([tool, "--weights", out, "--text", folder / "config.json", "--query", "the thing?", "--json",
+        result = run([tool, "--weights", out, "--text", GOLDEN / "hf_llama_28_4" / "config.json", "--query", "the thing?", "--json",
                       "--ranks", "2", "--max-answer", "6"])
         checks.right(result, "apb-run with end tokens")
         return result.json()["answer_tokens"]
