@@ -29,8 +29,7 @@ using HeadPositions = std::vector<std::vector<Index>>;
 struct RetainingCase {
   Matrix<double> input;  ///< [block_rows, (num_q_heads + 2 num_kv_heads) * head_dim]
   Matrix<double> fc1;    ///< [hidden, (num_q_heads + 2 num_kv_heads) * head_dim]
-  Matrix<double>
-      fc2;  ///< [num_kv_heads, hidden]; empty: a linear head, fc1 [num_kv_heads, …] alone
+  Matrix<double> fc2;    ///< [num_kv_heads, hidden]; empty if the head is linear: fc1 alone
 };
 
 /// One rank of a case. rows = anchor_rows + block_rows, anchor first.

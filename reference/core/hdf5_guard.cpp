@@ -23,7 +23,7 @@ namespace {
 
 /// Time and memory that reading through a file's structure may take. Chunked data is read whole:
 /// large files get more time, at a rate that inflating reaches easily.
-constexpr rlim_t kChildSeconds = 20;
+constexpr rlim_t kChildSeconds = 5;
 constexpr std::uintmax_t kBytesPerSecond = 20 << 20U;
 constexpr rlim_t kChildBytes = rlim_t{8} << 30U;
 

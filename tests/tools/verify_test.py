@@ -320,7 +320,7 @@ def check_bad_input(bench: Bench) -> None:
     ]
     lines += [(f"{seed} as a seed", [case, right, "--rows", "9", "--seed", seed],
                [f"--seed: {seed}: must be a whole number from 0 to 9223372036854775807 "])
-              for seed in ("-1", "9223372036854775807", "99999999999999999999", "1.5", "nan", "x", "0x", "")]
+              for seed in ("-1", "9223372036854775808", "99999999999999999999", "1.5", "nan", "x", "0x", "")]
     lines += [(f"{time} as a time", [case, "--plugin", "text", "--timeout", time],
                [f"--timeout: {time}: must be a number from 0.01 to 86400 "])
               for time in ("0", "-1", "nan", "inf", "1e9", "x", "")]
