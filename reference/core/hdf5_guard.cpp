@@ -21,8 +21,9 @@
 namespace apb {
 namespace {
 
-/// Time and memory that reading through a file's structure may take. Chunked data is read whole:
-/// large files get more time, at a rate that inflating reaches easily.
+/// Time of the processor and memory that reading through a file's structure may take. Milliseconds
+/// do, but for one broken file in a thousand libhdf5 never ends. Chunked data is read whole: large
+/// files get more time, at a rate that inflating reaches easily.
 constexpr rlim_t kChildSeconds = 5;
 constexpr std::uintmax_t kBytesPerSecond = 20 << 20U;
 constexpr rlim_t kChildBytes = rlim_t{8} << 30U;

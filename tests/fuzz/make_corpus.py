@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the seed corpus of the fuzz target: scripts of edits as edit_script.hpp has them.
+"""Writes the seed corpus of the fuzz target: scripts of edits as edit_script.hpp has them. What the fuzzer itself found
+stays beside them, under names of its own.
 
   make_corpus.py FOLDER
 """

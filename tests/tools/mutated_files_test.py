@@ -26,7 +26,7 @@ SMALL = ["--doc-len", 7, "--ranks", 2, "--anchor", 1, "--query-len", 2, "--keep"
          "--head-dim", 2, "--dtype", "float64", "--with-expected"]
 STRUCTURE = 4096  # bytes at the start that hold the superblock, the root group and its attributes
 LIMIT_S = 30
-SLOW_S = 5  # of these the summary tells the number: libhdf5 hung until the child's limit
+SLOW_S = 4  # libhdf5 hung until the limit of the child that reads first; the summary tells how often
 MEMORY = 3 << 30  # bytes of address space; the child that reads first would be granted 8 GiB
 KEPT = Path(tempfile.gettempdir()) / "apb-mutated-files"
 
