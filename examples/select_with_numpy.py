@@ -8,9 +8,13 @@ import sys
 import h5py
 import numpy as np
 
+with h5py.File(sys.argv[1]) as case:
+    if case.attrs["compressor"] not in ("query_aware", b"query_aware"):
+        sys.exit(f"{sys.argv[1]}: its compressor is another one than query_aware")
+
 with h5py.File(sys.argv[1]) as case, h5py.File(sys.argv[2], "a") as candidate:
-    candidate.attrs.setdefault("compute_dtype", "float32")
-    candidate.attrs.setdefault("out_dtype", "float32")
+    for what in ("compute_dtype", "out_dtype"):
+        candidate.attrs.setdefault(what, "float32")
     for name, rank in ((f"rank_{r}", case[f"rank_{r}"]) for r in case.attrs["ranks"]):
         anchor_rows = rank.attrs["anchor_rows"]
         key, own = rank["key"][anchor_rows:], rank["doc_pos"][anchor_rows:]
@@ -24,5 +28,6 @@ with h5py.File(sys.argv[1]) as case, h5py.File(sys.argv[2], "a") as candidate:
         importance[in_anchor] = -np.inf
         num_kept = min(case.attrs["num_kept"], np.count_nonzero(~in_anchor))
         best = np.argsort(-importance, axis=0, kind="stable")[:num_kept]  # a tie goes to the earlier token
-        candidate[f"{name}/importance"] = importance
-        candidate[f"{name}/kept_positions"] = np.sort(own[best], axis=0).T
+        for what, values in (("importance", importance), ("kept_positions", np.sort(own[best], axis=0).T)):
+            candidate.pop(f"{name}/{what}", None)  # of an earlier run
+            candidate[f"{name}/{what}"] = values

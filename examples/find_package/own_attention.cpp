@@ -1,10 +1,11 @@
 // A kernel of one's own, judged inside one's own program.
 //
-//   own_attention CASE     exit status 0: right, 1: wrong, 2: not a case file
+//   own_attention CASE     exit status 0: right, 1: wrong, 2: no case file, or not read to its end
 
 #include <cmath>
 #include <exception>
 #include <iostream>
+#include <utility>
 
 #include "reference/core/hdf5_guard.hpp"
 #include "reference/verify/judge.hpp"

@@ -5,6 +5,8 @@
 
 #include <hdf5.h>
 
+#include <cstdint>
+#include <functional>
 #include <numeric>
 #include <span>
 #include <type_traits>

@@ -38,7 +38,8 @@ void write_scalar(hid_t file, const std::string& path, const std::string& group,
 Hdf5Writer::Hdf5Writer(const std::string& path)
     : path_(path), temporary_path_(fmt::format("{}.part-{}", path, getpid())) {
   silence_hdf5();
-  if (std::filesystem::exists(path) && !std::filesystem::is_regular_file(path)) {
+  std::error_code unknown;  // a path that cannot be looked at cannot be created either
+  if (std::filesystem::exists(path, unknown) && !std::filesystem::is_regular_file(path, unknown)) {
     throw BadInput(path + ": is a folder, pipe or device: must be a file or nothing yet");
   }
   Hdf5Id file(H5Fcreate(temporary_path_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT),

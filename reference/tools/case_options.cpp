@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "reference/core/error.hpp"
+#include "reference/tools/case_preset.hpp"
 #include "reference/tools/case_random.hpp"
 #include "reference/tools/number_checks.hpp"
 #include "reference/tools/unused_options.hpp"
@@ -119,7 +120,8 @@ void add_options(CLI::App& app, CaseOptions& options) {
   app.add_flag("--with-expected", options.with_expected, "also write the true out and lse");
   app.add_flag("--decode", options.decode, "also write a query pass over all ranks' caches");
   app.add_option("--sample", options.sample,
-                 "write nothing; print the rows that `apb verify --rows N` judges");
+                 "write nothing; print the rows that `apb verify --rows N` judges")
+      ->check(whole_number(1, kMaxRows));
 }
 
 void check_options(const CLI::App& app, const CaseOptions& options) {
@@ -140,17 +142,16 @@ void check_options(const CLI::App& app, const CaseOptions& options) {
   refuse_with(app, "--text", {"--doc-len", "--query-len"}, ": the text decides");
   refuse_with(app, "--text", {"--q-heads", "--kv-heads", "--head-dim"}, ": the model decides");
   refuse_with(app, "--text", {"--sample"}, ": write the case, then --check it");
+  refuse_with(app, "--sample", {"OUT"}, ": it writes nothing");
   refuse_with(app, "--preset", {"--decode"}, ": a query pass needs the caches of all ranks");
   refuse_with(app, "--toy", {"--weights"}, "");
   require_one_of(app, {"--query", "--layer", "--weights", "--toy", "--heads"}, {"--text"});
   if (!options.text_path.empty() && options.query.empty()) {
     throw BadInput("--query is missing: a question of at least one token");
   }
+  if (!options.preset.empty()) (void)find_preset(options.preset);
   if (!options.preset.empty() && !options.only_rank) {
     throw BadInput("--rank is missing: a preset makes one rank");
-  }
-  if (options.sample && *options.sample < 0) {
-    throw BadInput("case", "sample", *options.sample, "at least 0");
   }
   check_method(app, options);
 }

@@ -30,8 +30,6 @@ constexpr Index kMaxTokens = Index{1} << 21;
 /// Pooling looks at every neighbour of every token.
 constexpr Index kMaxPool = 255;
 
-/// A number that is too large is read as the largest Index, so that one is refused.
-
 struct ExplainOptions {
   std::string method = "apb";
   std::optional<Index> doc_len;

@@ -15,6 +15,9 @@ namespace apb {
 /// The largest seed: files store seeds as int64.
 inline constexpr std::int64_t kMaxSeed = std::numeric_limits<std::int64_t>::max();
 
+/// The most rows that a sample may be asked for.
+inline constexpr std::int64_t kMaxRows = std::int64_t{1} << 40U;
+
 /// As a check of an option, e.g. "--seed: -1: must be a whole number from 0 to 9".
 template <class Number>
 [[nodiscard]] CLI::Validator number_between(Number low, Number high, const char* kind) {

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <new>
 
@@ -17,12 +18,24 @@ int fail(const CLI::App& app, ExitStatus status, std::string_view line) {
   return process_exit_code(status);
 }
 
+/// An option that was given without a value, as by a shell variable that is not set, must not count
+/// as one that was not given.
+void refuse_empty_values(const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options()) {
+    if (std::ranges::count(option->results(), std::string()) > 0) {
+      throw BadInput(
+          fmt::format("{}: is empty (see {} --help)", option->get_name(), app.get_name()));
+    }
+  }
+}
+
 }  // namespace
 
 int tool_main(CLI::App& app, int argc, char** argv, const std::function<ExitStatus()>& work) {
   keep_freed_memory();
   try {
     app.parse(argc, argv);
+    refuse_empty_values(app);
     const ExitStatus status = work();
     if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
       throw CannotRun("standard output cannot be written");

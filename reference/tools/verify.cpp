@@ -19,7 +19,6 @@
 namespace apb {
 namespace {
 
-constexpr Index kMaxRows = Index{1} << 40;
 constexpr double kTimeout_s = 60;
 
 struct VerifyOptions {

@@ -67,7 +67,7 @@ class Folder:
 # Options after `apb-run --toy --text text --query What?`, and what the refusal must say. The text has 40 bytes.
 RUN_LINES: list[tuple[list[str], list[str]]] = [
     (["--method", "magic"], ["method", "magic", "full, ring, zigzag_ring, ulysses, star, ape, apb, spava"]),
-    (["--method", ""], ["method", "full, ring, zigzag_ring, ulysses, star, ape, apb, spava"]),
+    (["--method", ""], ["--method: is empty"]),
     (["--method", "Full"], ["method", "Full", "full, ring, zigzag_ring, ulysses, star, ape, apb, spava"]),
     (["--ranks", "0"], ["ranks", "= 0", "between 1 and"]),
     (["--ranks", "-3"], ["ranks", "-3", "between 1 and"]),
@@ -181,7 +181,7 @@ def full_disk(folder: Folder, run_tool: Path, demo_tool: Path) -> None:
 
 
 def demo_command_lines(folder: Folder, tool: Path) -> None:
-    for words, wanted in ((["--key", ""], ["key", "digits"]), (["--key", "12a4"], ["key", "12a4",
+    for words, wanted in ((["--key", ""], ["--key: is empty"]), (["--key", "12a4"], ["key", "12a4",
                                                                                    "digits"]), (["--key",
                                                                                                  "-5"], ["key"]),
                           (["--key", "１２"], ["key", "digits"]), (["--ranks", "1"], ["ranks", "= 1",

@@ -261,7 +261,8 @@ def check_selection(bench: Bench, tool: Path) -> None:
         bench.checks.right(run([tool, case, *words]), f"a case to select from, {what}")
         if what == "plain":
             bench.checks.right(run([python, EXAMPLE, case, candidate]), "a candidate to add to")
-        bench.checks.right(run([python, SELECTION, case, candidate]), f"the example that selects, {what}")
+        for time in ("first", "second"):  # it replaces what an earlier run has left
+            bench.checks.right(run([python, SELECTION, case, candidate]), f"the example that selects, {what}, {time} time")
         result = bench.verify(case, candidate, "--require", "importance,kept_positions")
         bench.checks.right(result, f"its selection, {what}")
         bench.checks.equal(result.out.decode().count("on the candidate's importance"), 5 if what == "empty blocks" else 4,
