@@ -25,6 +25,10 @@ Index first_query_row(const RankLayout& layout) {
 
 }  // namespace
 
+bool scores_with_heads(const ApbConfig& config) {
+  return config.compressor == Compressor::kRetainingHead && config.num_ranks > 1;
+}
+
 double random_score(std::uint64_t seed, Index layer, Index kv_head, Index doc_pos) {
   std::uint64_t bits = mix(seed);
   for (const Index part : {layer, kv_head, doc_pos}) {

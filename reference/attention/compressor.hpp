@@ -10,6 +10,9 @@
 
 namespace apb {
 
+/// Whether retaining heads are used: with one rank nothing is selected, so nothing is scored.
+[[nodiscard]] bool scores_with_heads(const ApbConfig& config);
+
 /// score[j, h] = mean over query rows i and over the query heads of KV head h's group of q_i · k_j,
 /// unscaled, both after RoPE.
 /// \param score_query [query rows, num_q_heads, head_dim], at least one row

@@ -3,20 +3,11 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "reference/attention/compressor.hpp"
 #include "reference/model/transformer.hpp"
 
 namespace apb {
 namespace {
-
-/// The rows that a rank caches, of keys or values.
-template <class Scalar>
-HeadsTensor<Scalar> cached_rows(const RankLayout& layout, const HeadsTensor<Scalar>& rows) {
-  HeadsTensor<Scalar> cached(0, rows.heads(), rows.head_dim());
-  for (const RowRange& range : layout.cached) {
-    cached.append(rows.view().slice(range.first, range.count));
-  }
-  return cached;
-}
 
 template <class Scalar>
 Matrix<Scalar> cached_rows(const RankLayout& layout, const Matrix<Scalar>& rows) {
@@ -29,12 +20,16 @@ Matrix<Scalar> cached_rows(const RankLayout& layout, const Matrix<Scalar>& rows)
   return cached;
 }
 
-/// With one rank nothing is selected, so nothing is scored.
-bool uses_retaining_heads(const ApbConfig& config) {
-  return config.compressor == Compressor::kRetainingHead && config.num_ranks > 1;
-}
-
 }  // namespace
+
+template <class Scalar>
+HeadsTensor<Scalar> cached_rows(const RankLayout& layout, const HeadsTensor<Scalar>& rows) {
+  HeadsTensor<Scalar> cached(0, rows.heads(), rows.head_dim());
+  for (const RowRange& range : layout.cached) {
+    cached.append(rows.view().slice(range.first, range.count));
+  }
+  return cached;
+}
 
 template <class Scalar>
 void KvCache<Scalar>::truncate(Index rows) {
@@ -57,8 +52,8 @@ PrefillResult<Scalar> prefill(Method method, const RankContext& context,
     positions.push_back(layout.position(row));
   }
   const RopeTable<Scalar> rope(positions, weights.config);
-  const bool scores_with_heads = uses_retaining_heads(context.config);
-  if (scores_with_heads && std::ssize(weights.retaining_heads) != weights.config.num_layers) {
+  const bool retaining = scores_with_heads(context.config);
+  if (retaining && std::ssize(weights.retaining_heads) != weights.config.num_layers) {
     throw std::invalid_argument("prefill: retaining_head needs one head per layer");
   }
 
@@ -69,10 +64,10 @@ PrefillResult<Scalar> prefill(Method method, const RankContext& context,
     const std::int64_t received_before = context.communicator.bytes_received();
     const std::int64_t sent_before = context.communicator.bytes_sent();
 
-    const Qkv<Scalar> qkv = project_qkv(weights, layer, hidden, rope, counters,
-                                        scores_with_heads ? layout.block_len : 0);
+    const Qkv<Scalar> qkv =
+        project_qkv(weights, layer, hidden, rope, counters, retaining ? layout.block_len : 0);
     LayerInput<Scalar> input{layer, qkv.query.view(), qkv.key.view(), qkv.value.view()};
-    if (scores_with_heads) {
+    if (retaining) {
       input.retaining = {&weights.retaining_heads[static_cast<std::size_t>(layer)], &qkv.features};
     }
     LayerOutput<Scalar> output = prefill_attention<Scalar>(method, context, input, counters);
@@ -98,6 +93,8 @@ void set_model_shape(ApbConfig& config, const LlamaConfig& model) {
   config.softmax_scale = 1.0 / std::sqrt(static_cast<double>(model.head_dim));
 }
 
+template HeadsTensor<float> cached_rows(const RankLayout&, const HeadsTensor<float>&);
+template HeadsTensor<double> cached_rows(const RankLayout&, const HeadsTensor<double>&);
 template struct KvCache<float>;
 template struct KvCache<double>;
 template PrefillResult<float> prefill(Method, const RankContext&, const LlamaWeights<float>&,

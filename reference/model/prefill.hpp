@@ -11,6 +11,13 @@
 
 namespace apb {
 
+/// Of a rank's rows of keys or values, those that its layout caches.
+/// \param rows [rows, heads, head_dim]
+/// \returns [cached rows, heads, head_dim]
+template <class Scalar>
+[[nodiscard]] HeadsTensor<Scalar> cached_rows(const RankLayout& layout,
+                                              const HeadsTensor<Scalar>& rows);
+
 /// Keys (after RoPE) and values that one rank holds in one layer.
 template <class Scalar>
 struct LayerCache {

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <thread>
 
+#include "reference/attention/compressor.hpp"
 #include "reference/comm/local_communicator.hpp"
 #include "reference/core/error.hpp"
 #include "reference/model/decode.hpp"
@@ -48,13 +49,6 @@ RowTensors widened(const Qkv<float>& qkv) {
   return {widened(qkv.query), widened(qkv.key), widened(qkv.value)};
 }
 
-/// The block's rows of keys or values: what stays in the cache.
-HeadsTensor<float> block_rows(const RankLayout& layout, const HeadsTensor<float>& rows) {
-  HeadsTensor<float> block(0, rows.heads(), rows.head_dim());
-  block.append(rows.view().slice(layout.anchor_rows, layout.block_len));
-  return block;
-}
-
 /// The query's projections in the layer after those that the model has, which are run as in the
 /// query pass. Collective.
 RowTensors project_query(Method method, const RankContext& context,
@@ -70,8 +64,9 @@ RowTensors project_query(Method method, const RankContext& context,
 }
 
 /// This rank's projections in the layer after those that the model has, which are run as in
-/// prefill. Collective. \param layers_below its config counts the layers below the chosen one;
-/// weights hold at least one more
+/// prefill. Collective.
+///
+/// \param layers_below its config counts the layers below the chosen one; it holds more
 ProjectedRank project_layer(Method method, const RankContext& context,
                             const LlamaWeights<float>& layers_below,
                             const std::vector<int>& document, const std::vector<int>& query,
@@ -99,7 +94,7 @@ ProjectedRank project_layer(Method method, const RankContext& context,
     }
     const auto output = prefill_attention<float>(method, context, input, not_reported);
     finish_layer(layers_below, layer, output.attention.out, hidden, not_reported);
-    cache.layers.push_back({block_rows(layout, qkv.key), block_rows(layout, qkv.value)});
+    cache.layers.push_back({cached_rows(layout, qkv.key), cached_rows(layout, qkv.value)});
   }
   const Qkv<float> qkv = project_qkv(layers_below, layers_below.config.num_layers, hidden, rope,
                                      not_reported, feature_rows);

@@ -1,7 +1,5 @@
 #include "reference/tools/case_options.hpp"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <cmath>
 
@@ -60,14 +58,12 @@ void add_lengths(CLI::App& app, CaseOptions& options) {
   app.add_option("--head-dim", options.head_dim, "head dimension (default 64)");
 }
 
-/// Each of these goes only with one of those.
-void require_one_of(const CLI::App& app, const std::vector<std::string>& names,
-                    const std::vector<std::string>& sources) {
-  const bool has_source = std::ranges::any_of(
-      sources, [&](const std::string& source) { return app.count(source) > 0; });
+/// Each of these goes only with that.
+void require_with(const CLI::App& app, const std::string& source,
+                  const std::vector<std::string>& names) {
   for (const std::string& name : names) {
-    if (app.count(name) > 0 && !has_source) {
-      throw BadInput(fmt::format("{} goes only with {}", name, fmt::join(sources, " or ")));
+    if (app.count(name) > 0 && app.count(source) == 0) {
+      throw BadInput(fmt::format("{} goes only with {}", name, source));
     }
   }
 }
@@ -145,7 +141,7 @@ void check_options(const CLI::App& app, const CaseOptions& options) {
   refuse_with(app, "--sample", {"OUT"}, ": it writes nothing");
   refuse_with(app, "--preset", {"--decode"}, ": a query pass needs the caches of all ranks");
   refuse_with(app, "--toy", {"--weights"}, "");
-  require_one_of(app, {"--query", "--layer", "--weights", "--toy", "--heads"}, {"--text"});
+  require_with(app, "--text", {"--query", "--layer", "--weights", "--toy", "--heads"});
   if (!options.text_path.empty() && options.query.empty()) {
     throw BadInput("--query is missing: a question of at least one token");
   }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "reference/attention/compressor.hpp"
 #include "reference/core/error.hpp"
 
 namespace apb {

@@ -7,6 +7,7 @@
 #include "reference/attention/partial_rows.hpp"
 #include "reference/attention/passing.hpp"
 #include "reference/comm/local_communicator.hpp"
+#include "reference/model/prefill.hpp"
 
 namespace apb {
 namespace {
@@ -50,18 +51,7 @@ HeadPositions passing_positions(std::span<const CaseRank> lower, Index num_kv_he
   return positions;
 }
 
-/// Block rows of a rank's keys or values: what stays in its cache.
-HeadsTensor<double> cached_rows(const HeadsTensor<double>& rows, const RankLayout& layout) {
-  HeadsTensor<double> cached(0, rows.heads(), rows.head_dim());
-  cached.append(rows.view().slice(layout.anchor_rows, layout.block_len));
-  return cached;
-}
-
 }  // namespace
-
-bool scores_with_heads(const ApbConfig& config) {
-  return config.compressor == Compressor::kRetainingHead && config.num_ranks > 1;
-}
 
 void round_all(ValueType type, HeadsTensor<double>& tensor) {
   for (double& value : tensor.values()) value = round_to(type, value);
@@ -127,8 +117,8 @@ void add_decode(CaseFile& problem, const RowTensors& query_rows) {
   Counters not_reported;
   for (const CaseRank& rank : problem.ranks) {
     DecodeRank& part = decode.ranks.emplace_back();
-    part.key = cached_rows(rank.key, rank.layout);
-    part.value = cached_rows(rank.value, rank.layout);
+    part.key = cached_rows(rank.layout, rank.key);
+    part.value = cached_rows(rank.layout, rank.value);
     if (rank.rank == problem.config.num_ranks - 1) {
       part.query_keys = query_rows.key.rows();
       part.key.append(query_rows.key.view());

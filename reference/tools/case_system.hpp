@@ -16,9 +16,6 @@ struct RowTensors {
   HeadsTensor<double> value;  ///< [rows, num_kv_heads, head_dim]
 };
 
-/// Whether retaining heads are used: with one rank nothing is selected, so nothing is scored.
-[[nodiscard]] bool scores_with_heads(const ApbConfig& config);
-
 /// Rounds every element.
 void round_all(ValueType type, HeadsTensor<double>& tensor);
 void round_all(ValueType type, RowTensors& rows);
@@ -27,7 +24,9 @@ void round_all(ValueType type, RowTensors& rows);
 void round_all(ValueType type, RetainingCase& retaining);
 
 /// Importance and kept positions of one rank from raw scores: rounded, pooled, selected, in the
-/// order that the contract states. \param scores [block_rows, num_kv_heads]
+/// order that the contract states.
+///
+/// \param scores [block_rows, num_kv_heads]
 void select_kept(ValueType type, Index pool_kernel, Matrix<double> scores, CaseRank& rank);
 
 /// A case of all ranks: selects and exchanges what is passed, as the method does.

@@ -13,8 +13,10 @@ struct SubprocessResult {
 };
 
 /// Runs a program (found on PATH) and waits. Its standard error is ours; it is told to end
-/// (SIGTERM) if this process dies first. \param capture whether its standard output is returned or
-/// goes to ours \throws CannotRun if it cannot be started
+/// (SIGTERM) if this process dies first.
+///
+/// \param capture whether its standard output is returned or goes to ours
+/// \throws CannotRun if it cannot be started
 [[nodiscard]] SubprocessResult run_subprocess(const std::vector<std::string>& command,
                                               const std::string& input, bool capture);
 

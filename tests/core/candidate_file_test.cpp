@@ -28,21 +28,6 @@ CaseFile two_ranks() {
   return problem;
 }
 
-/// What the case itself says.
-CandidateFile right_candidate(const CaseFile& problem) {
-  CandidateFile candidate;
-  for (const CaseRank& rank : problem.ranks) {
-    candidate.ranks.push_back({.rank = rank.rank,
-                               .row_index = {},
-                               .out = rank.out,
-                               .lse = rank.lse,
-                               .importance = rank.importance,
-                               .kept_positions = rank.kept_positions});
-  }
-  candidate.decode = problem.decode;
-  return candidate;
-}
-
 CandidateFile read_back(const CandidateFile& candidate, const CaseFile& problem) {
   const TemporaryFolder folder;
   write_candidate(folder.file("candidate.h5"), candidate);

@@ -152,6 +152,20 @@ void add_optional_parts(CaseFile& problem) {
   }
 }
 
+CandidateFile right_candidate(const CaseFile& problem) {
+  CandidateFile candidate;
+  for (const CaseRank& rank : problem.ranks) {
+    candidate.ranks.push_back({.rank = rank.rank,
+                               .row_index = {},
+                               .out = rank.out,
+                               .lse = rank.lse,
+                               .importance = rank.importance,
+                               .kept_positions = rank.kept_positions});
+  }
+  candidate.decode = problem.decode;
+  return candidate;
+}
+
 bool same_case(const CaseFile& a, const CaseFile& b) {
   bool same = a.method == b.method && same_config(a.config, b.config) &&
               a.value_type == b.value_type && a.ranks.size() == b.ranks.size() &&

@@ -14,6 +14,9 @@ namespace apb {
 /// Adds a query pass over every rank's cache, and truth to the ranks.
 void add_optional_parts(CaseFile& problem);
 
+/// The candidate that says what the case itself says.
+[[nodiscard]] CandidateFile right_candidate(const CaseFile& problem);
+
 /// Whether all that a case file holds is the same, bit for bit.
 [[nodiscard]] bool same_case(const CaseFile& a, const CaseFile& b);
 

@@ -125,20 +125,6 @@ CaseFile empty_document() {
   return problem;
 }
 
-CandidateFile whole_candidate(const CaseFile& problem) {
-  CandidateFile candidate;
-  for (const CaseRank& rank : problem.ranks) {
-    candidate.ranks.push_back({.rank = rank.rank,
-                               .row_index = {},
-                               .out = rank.out,
-                               .lse = rank.lse,
-                               .importance = rank.importance,
-                               .kept_positions = rank.kept_positions});
-  }
-  candidate.decode = problem.decode;
-  return candidate;
-}
-
 CandidateFile some_rows(const CaseFile& problem) {
   CandidateFile candidate;
   CandidateRank& rank = candidate.ranks.emplace_back();
@@ -158,7 +144,7 @@ std::vector<SeedFile> make_seed_files() {
   seeds.push_back(seed_of("one_rank_alone", one_rank_alone()));
   seeds.push_back(seed_of("star", star()));
   seeds.push_back(seed_of("empty_document", empty_document()));
-  seeds.push_back(seed_of("whole_candidate", whole_candidate(answered), answered));
+  seeds.push_back(seed_of("whole_candidate", right_candidate(answered), answered));
   seeds.push_back(seed_of("some_rows", some_rows(answered), answered));
   return seeds;
 }

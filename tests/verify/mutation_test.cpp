@@ -69,27 +69,18 @@ void anchor_sees_beyond_tiles_of_16(const CaseRank& rank, Kernel& kernel) {
   };
 }
 
-void top_left(const CaseRank& rank, Kernel& kernel) {
-  const Index anchor = rank.layout.anchor_rows;
-  const Index passing = rank.layout.passing_rows;
-  kernel.visible = [anchor, passing](Segment q, Index i, Segment k, Index j) {
-    const Index row = q == Segment::kAnchor ? i : anchor + i;
-    const Index before = k == Segment::kAnchor    ? 0
-                         : k == Segment::kPassing ? anchor
-                                                  : anchor + passing;
-    return before + j <= row;
-  };
-}
-
-void top_left_passing_first(const CaseRank& rank, Kernel& kernel) {
-  const Index anchor = rank.layout.anchor_rows;
-  const Index passing = rank.layout.passing_rows;
-  kernel.visible = [anchor, passing](Segment q, Index i, Segment k, Index j) {
-    const Index row = q == Segment::kAnchor ? i : anchor + i;
-    const Index before = k == Segment::kPassing  ? 0
-                         : k == Segment::kAnchor ? passing
-                                                 : anchor + passing;
-    return before + j <= row;
+/// Keys in their usual order, or the passing block before the anchor.
+auto top_left(bool passing_first) {
+  return [passing_first](const CaseRank& rank, Kernel& kernel) {
+    const Index anchor = rank.layout.anchor_rows;
+    const Index passing = rank.layout.passing_rows;
+    kernel.visible = [=](Segment q, Index i, Segment k, Index j) {
+      const Index row = q == Segment::kAnchor ? i : anchor + i;
+      Index before = anchor + passing;
+      if (k == Segment::kAnchor) before = passing_first ? passing : 0;
+      if (k == Segment::kPassing) before = passing_first ? 0 : anchor;
+      return before + j <= row;
+    };
   };
 }
 
@@ -134,10 +125,10 @@ const std::vector<Mutation>& mutations() {
       {"values of the passing block read as 0: the last 6 of", zero_tail(6), passes},
       {"values of the passing block read as 0: all", zero_tail(1000), passes},
       {"block rows miss keys of the anchor: the last 3 of", missing_anchor_tail(3)},
-      {"causal mask aligned top-left: row i sees keys 0…i of [anchor, passing, block]", top_left,
-       passes},  // of Star, it is right
+      {"causal mask aligned top-left: row i sees keys 0…i of [anchor, passing, block]",
+       top_left(false), passes},  // of Star, it is right
       {"causal mask aligned top-left: row i sees keys 0…i of [passing, anchor, block]",
-       top_left_passing_first, passes},
+       top_left(true), passes},
       {"causal mask off by one: row i sees own keys 0…i+1", off_by(1)},
       {"causal mask missing inside anchor and block", off_by(100000)},
       {"GQA map wrong: query head h reads KV head h % num_kv_heads",
