@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "reference/attention/attention.hpp"
-#include "reference/core/tensor.hpp"
+#include "reference/core/matrix.hpp"
 
 namespace apb {
 

@@ -6,7 +6,7 @@
 #include <limits>
 #include <vector>
 
-#include "reference/core/tensor.hpp"
+#include "reference/core/heads_tensor.hpp"
 
 namespace apb {
 

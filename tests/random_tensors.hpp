@@ -6,7 +6,7 @@
 #include <random>
 #include <vector>
 
-#include "reference/core/tensor.hpp"
+#include "reference/core/matrix.hpp"
 
 namespace apb {
 

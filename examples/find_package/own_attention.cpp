@@ -39,14 +39,14 @@ apb::CandidateRank attention(const apb::CaseRank& rank, const apb::ApbConfig& co
     const Index passing = row < layout.anchor_rows ? 0 : layout.passing_rows;
     const Index visible = row + 1 + passing;
     for (Index head = 0; head < config.num_q_heads; ++head) {
-      const auto q = rank.query.view().head(head).row(row).cast<float>();
-      const auto k = key.view().head(head / group).topRows(visible).cast<float>();
-      const auto v = value.view().head(head / group).topRows(visible).cast<float>();
+      const auto q = head_matrix(rank.query.view(), head).row(row).cast<float>();
+      const auto k = head_matrix(key.view(), head / group).topRows(visible).cast<float>();
+      const auto v = head_matrix(value.view(), head / group).topRows(visible).cast<float>();
       const Eigen::VectorXf scores = scale * (k * q.transpose());
       const float max = scores.maxCoeff();
       const Eigen::VectorXf weights = (scores.array() - max).exp();
       const float sum = weights.sum();
-      out.view().head(head).row(row) = (weights.transpose() * v / sum).cast<double>();
+      head_matrix(out.view(), head).row(row) = (weights.transpose() * v / sum).cast<double>();
       lse(row, head) = max + std::log(sum);
     }
   }

@@ -11,7 +11,7 @@
 #include <limits>
 #include <vector>
 
-#include "reference/verify/apb_plugin.h"
+#include "reference/core/apb_plugin.h"
 
 namespace {
 

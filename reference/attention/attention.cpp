@@ -100,7 +100,7 @@ class TileAttention {
  private:
   [[nodiscard]] HeadMatrix<const Scalar> kv_head(const HeadsView<const Scalar>& view,
                                                  Index query_head, Index count) const {
-    return view.slice(0, count).head(query_head / (query_.heads / view.heads));
+    return head_matrix(view.slice(0, count), query_head / (query_.heads / view.heads));
   }
 
   /// Keys of a segment that some row of the tile sees.
@@ -130,7 +130,7 @@ class TileAttention {
     if (scores_.size() < rows_ * row_stride_) scores_.resize(rows_ * row_stride_);
     for (std::size_t s = 0; s < segments_.size(); ++s) {
       auto segment_scores = scores(s);
-      segment_scores.noalias() = query_.slice(begin_, rows_).head(head) *
+      segment_scores.noalias() = head_matrix(query_.slice(begin_, rows_), head) *
                                  kv_head(segments_[s].key, head, segment_scores.cols()).transpose();
     }
   }
@@ -155,7 +155,7 @@ class TileAttention {
 
   /// out = sum over segments of weights * V_s, divided by the sum of weights.
   void weigh_values(Index head, const HeadsView<Scalar>& out_view) {
-    auto out = out_view.slice(begin_, rows_).head(head);
+    auto out = head_matrix(out_view.slice(begin_, rows_), head);
     out.setZero();
     for (std::size_t s = 0; s < segments_.size(); ++s) {
       const Index common = common_keys(segments_[s]);

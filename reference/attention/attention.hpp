@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "reference/core/counters.hpp"
-#include "reference/core/tensor.hpp"
+#include "reference/core/matrix.hpp"
 
 namespace apb {
 

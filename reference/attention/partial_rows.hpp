@@ -3,6 +3,7 @@
 /// Rows of attention results: some of them, or two lists one after the other.
 
 #include "reference/attention/attention.hpp"
+#include "reference/core/matrix.hpp"
 
 namespace apb {
 

@@ -6,6 +6,7 @@
 #include "reference/attention/selection.hpp"
 #include "reference/core/block_layout.hpp"
 #include "reference/core/communicator.hpp"
+#include "reference/core/heads_tensor.hpp"
 
 namespace apb {
 

@@ -4,16 +4,9 @@
 /// trained network that guesses from a token's own projections how much later tokens will want it.
 
 #include "reference/core/counters.hpp"
-#include "reference/core/tensor.hpp"
+#include "reference/core/retaining_head_weights.hpp"
 
 namespace apb {
-
-/// Weights of one layer's head; `inputs` = (num_q_heads + 2 num_kv_heads) head_dim. No biases.
-template <class Scalar>
-struct RetainingHead {
-  Matrix<Scalar> fc1;  ///< [hidden, inputs]; of a linear head [num_kv_heads, inputs]
-  Matrix<Scalar> fc2;  ///< [num_kv_heads, hidden]; empty: a linear head, fc1 alone
-};
 
 /// What one layer's scores are made from. Null unless the compressor is retaining_head.
 template <class Scalar>

@@ -7,7 +7,7 @@
 
 #include "reference/core/block_layout.hpp"
 #include "reference/core/counters.hpp"
-#include "reference/core/tensor.hpp"
+#include "reference/core/matrix.hpp"
 
 namespace apb {
 

@@ -141,12 +141,6 @@ int count_ranks_on_node() {
 
 }  // namespace
 
-bool started_by_mpi() {
-  // Set by MPICH and Intel MPI (hydra, Slurm's PMI-2), Open MPI, and PMIx launchers.
-  const auto is_set = [](const char* name) { return std::getenv(name) != nullptr; };
-  return is_set("PMI_RANK") || is_set("OMPI_COMM_WORLD_RANK") || is_set("PMIX_RANK");
-}
-
 MpiSession::MpiSession() {
   int provided = 0;
   check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");

@@ -9,10 +9,7 @@
 
 namespace apb {
 
-/// Whether this process was started by mpiexec, mpirun or srun (so MPI may be initialised).
-[[nodiscard]] bool started_by_mpi();
-
-/// MPI's lifetime: constructed once in main of a process that started_by_mpi(), finalised at the
+/// MPI's lifetime: constructed once in main of a process that a launcher started, finalised at the
 /// end.
 ///
 /// Waiting never spins when ranks outnumber cores: blocking MPI calls do, and would steal the cores

@@ -10,17 +10,10 @@
 #include <vector>
 
 #include "reference/core/block_layout.hpp"
+#include "reference/core/matrix.hpp"
+#include "reference/core/value_type.hpp"
 
 namespace apb {
-
-/// A floating-point format. In a case: what every stored input is exactly representable in.
-enum class ValueType { kFloat64, kFloat32, kBfloat16, kFloat16 };
-
-[[nodiscard]] std::string_view to_string(ValueType type);
-/// \throws BadInput on an unknown name, listing the known ones
-[[nodiscard]] ValueType parse_value_type(std::string_view name);
-/// The nearest value of a format, ties to even; overflow gives infinity, NaN stays NaN.
-[[nodiscard]] double round_to(ValueType type, double value);
 
 /// Kept document positions, one ascending list per KV head.
 using HeadPositions = std::vector<std::vector<Index>>;

@@ -45,7 +45,7 @@ std::int64_t attribute_between(const Hdf5Reader& file, const char* name, std::in
   return value;
 }
 
-ApbConfig read_config(const Hdf5Reader& file) {
+ApbConfig read_model_shape(const Hdf5Reader& file) {
   ApbConfig config;
   config.doc_len = file.int_attribute("doc_len");
   config.num_ranks =
@@ -272,7 +272,7 @@ CaseFile read_case(const std::string& path) {
   require_schema(file);
   CaseFile problem;
   problem.method = file.string_attribute("method");
-  problem.config = naming_file(file, [&] { return read_config(file); });
+  problem.config = naming_file(file, [&] { return read_model_shape(file); });
   require_method(file, problem);
   problem.value_type = read_value_type(file, "value_dtype");
   const BlockLayout layout = make_block_layout(problem.config);

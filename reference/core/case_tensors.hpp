@@ -8,6 +8,7 @@
 
 #include "reference/core/case_file.hpp"
 #include "reference/core/hdf5_file.hpp"
+#include "reference/core/matrix.hpp"
 
 namespace apb {
 

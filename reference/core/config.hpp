@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "reference/core/tensor.hpp"
+#include "reference/core/index.hpp"
 
 namespace apb {
 

@@ -11,7 +11,7 @@
 #include <span>
 #include <type_traits>
 
-#include "reference/core/tensor.hpp"
+#include "reference/core/index.hpp"
 
 namespace apb {
 

@@ -5,7 +5,7 @@
 
 #include <random>
 
-#include "reference/core/tensor.hpp"
+#include "reference/core/index.hpp"
 
 namespace apb {
 

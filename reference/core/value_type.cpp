@@ -1,10 +1,11 @@
-// Floating-point formats that a case file names: their names, and rounding to them.
+#include "reference/core/value_type.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
+#include <string>
 
-#include "reference/core/case_file.hpp"
 #include "reference/core/error.hpp"
 
 namespace apb {

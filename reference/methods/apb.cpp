@@ -10,7 +10,7 @@
 
 #include "reference/methods/apb.hpp"
 
-#include "reference/attention/compressor.hpp"
+#include "reference/attention/block_scores.hpp"
 #include "reference/attention/partial_rows.hpp"
 #include "reference/attention/passing.hpp"
 

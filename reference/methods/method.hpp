@@ -12,6 +12,7 @@
 #include "reference/core/block_layout.hpp"
 #include "reference/core/communicator.hpp"
 #include "reference/core/counters.hpp"
+#include "reference/core/heads_tensor.hpp"
 #include "reference/core/work.hpp"
 
 namespace apb {

@@ -3,7 +3,7 @@
 /// Keys and values that travel around the ring of ranks.
 
 #include "reference/core/communicator.hpp"
-#include "reference/core/tensor.hpp"
+#include "reference/core/heads_tensor.hpp"
 
 namespace apb {
 

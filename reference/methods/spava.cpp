@@ -12,7 +12,7 @@
 
 #include "reference/methods/spava.hpp"
 
-#include "reference/attention/compressor.hpp"
+#include "reference/attention/block_scores.hpp"
 #include "reference/attention/merge_over_ranks.hpp"
 #include "reference/attention/partial_rows.hpp"
 #include "reference/attention/passing.hpp"

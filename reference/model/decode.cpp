@@ -48,15 +48,15 @@ bool has_fused_query(const PrefillResult<Scalar>& prefilled, const std::vector<i
 
 template <class Scalar>
 Matrix<Scalar> query_pass(Method method, const RankContext& context,
-                          const LlamaWeights<Scalar>& weights, KvCache<Scalar>& cache,
+                          const ModelWeights<Scalar>& weights, KvCache<Scalar>& cache,
                           const std::vector<int>& tokens, Index first_position) {
   std::vector<Index> positions(tokens.size());
   std::iota(positions.begin(), positions.end(), first_position);
-  const RopeTable<Scalar> rope(positions, weights.config);
+  const RopeTable<Scalar> rope = rope_table<Scalar>(positions, weights.shape);
 
   Counters not_reported;
   Matrix<Scalar> hidden = embed(weights, tokens);
-  for (Index layer = 0; layer < weights.config.num_layers; ++layer) {
+  for (Index layer = 0; layer < weights.shape.num_layers; ++layer) {
     const Qkv<Scalar> qkv = project_qkv(weights, layer, hidden, rope, not_reported);
     LayerCache<Scalar>& layer_cache = cache.layers[static_cast<std::size_t>(layer)];
     const auto attention =
@@ -74,7 +74,7 @@ Matrix<Scalar> query_pass(Method method, const RankContext& context,
 }
 
 template <class Scalar>
-Matrix<double> log_probabilities(const LlamaWeights<Scalar>& weights,
+Matrix<double> log_probabilities(const ModelWeights<Scalar>& weights,
                                  const Matrix<Scalar>& hidden) {
   Matrix<double> result = logits(weights, hidden).template cast<double>();
   for (Index row = 0; row < result.rows(); ++row) {
@@ -87,7 +87,7 @@ Matrix<double> log_probabilities(const LlamaWeights<Scalar>& weights,
 
 template <class Scalar>
 std::vector<int> greedy_decode(Method method, const RankContext& context,
-                               const LlamaWeights<Scalar>& weights,
+                               const ModelWeights<Scalar>& weights,
                                PrefillResult<Scalar>& prefilled, const std::vector<int>& query,
                                Index max_tokens) {
   const bool fused = has_fused_query(prefilled, query);
@@ -104,7 +104,7 @@ std::vector<int> greedy_decode(Method method, const RankContext& context,
       next = most_probable(log_probabilities<Scalar>(weights, hidden.bottomRows(1)));
     }
     context.communicator.broadcast<int>(appending_rank, {&next, 1});
-    if (std::ranges::count(weights.config.eos_token_ids, next) > 0) break;
+    if (std::ranges::count(weights.shape.eos_token_ids, next) > 0) break;
     answer.push_back(next);
     if (std::ssize(answer) == max_tokens) break;
     hidden = query_pass(method, context, weights, prefilled.cache, {next}, position);
@@ -115,7 +115,7 @@ std::vector<int> greedy_decode(Method method, const RankContext& context,
 
 template <class Scalar>
 Matrix<double> teacher_forced(Method method, const RankContext& context,
-                              const LlamaWeights<Scalar>& weights, PrefillResult<Scalar>& prefilled,
+                              const ModelWeights<Scalar>& weights, PrefillResult<Scalar>& prefilled,
                               const std::vector<int>& query, const std::vector<int>& answer) {
   const bool fused = has_fused_query(prefilled, query);
   if (answer.empty()) throw std::invalid_argument("teacher_forced: the answer needs a token");
@@ -135,7 +135,7 @@ Matrix<double> teacher_forced(Method method, const RankContext& context,
 }
 
 template <class Scalar>
-std::vector<double> document_nll(const LlamaWeights<Scalar>& weights, const RankContext& context,
+std::vector<double> document_nll(const ModelWeights<Scalar>& weights, const RankContext& context,
                                  const Matrix<Scalar>& hidden, const std::vector<int>& document,
                                  const std::vector<Index>& positions) {
   // The row that predicts a token is the one before it, which may belong to another rank.
@@ -171,26 +171,26 @@ std::vector<double> document_nll(const LlamaWeights<Scalar>& weights, const Rank
                      context.communicator.all_gather<double>(own_nll, counts), counts);
 }
 
-template Matrix<float> query_pass(Method, const RankContext&, const LlamaWeights<float>&,
+template Matrix<float> query_pass(Method, const RankContext&, const ModelWeights<float>&,
                                   KvCache<float>&, const std::vector<int>&, Index);
-template Matrix<double> log_probabilities(const LlamaWeights<float>&, const Matrix<float>&);
-template std::vector<int> greedy_decode(Method, const RankContext&, const LlamaWeights<float>&,
+template Matrix<double> log_probabilities(const ModelWeights<float>&, const Matrix<float>&);
+template std::vector<int> greedy_decode(Method, const RankContext&, const ModelWeights<float>&,
                                         PrefillResult<float>&, const std::vector<int>&, Index);
-template Matrix<double> teacher_forced(Method, const RankContext&, const LlamaWeights<float>&,
+template Matrix<double> teacher_forced(Method, const RankContext&, const ModelWeights<float>&,
                                        PrefillResult<float>&, const std::vector<int>&,
                                        const std::vector<int>&);
-template std::vector<double> document_nll(const LlamaWeights<float>&, const RankContext&,
+template std::vector<double> document_nll(const ModelWeights<float>&, const RankContext&,
                                           const Matrix<float>&, const std::vector<int>&,
                                           const std::vector<Index>&);
-template Matrix<double> query_pass(Method, const RankContext&, const LlamaWeights<double>&,
+template Matrix<double> query_pass(Method, const RankContext&, const ModelWeights<double>&,
                                    KvCache<double>&, const std::vector<int>&, Index);
-template Matrix<double> log_probabilities(const LlamaWeights<double>&, const Matrix<double>&);
-template std::vector<int> greedy_decode(Method, const RankContext&, const LlamaWeights<double>&,
+template Matrix<double> log_probabilities(const ModelWeights<double>&, const Matrix<double>&);
+template std::vector<int> greedy_decode(Method, const RankContext&, const ModelWeights<double>&,
                                         PrefillResult<double>&, const std::vector<int>&, Index);
-template Matrix<double> teacher_forced(Method, const RankContext&, const LlamaWeights<double>&,
+template Matrix<double> teacher_forced(Method, const RankContext&, const ModelWeights<double>&,
                                        PrefillResult<double>&, const std::vector<int>&,
                                        const std::vector<int>&);
-template std::vector<double> document_nll(const LlamaWeights<double>&, const RankContext&,
+template std::vector<double> document_nll(const ModelWeights<double>&, const RankContext&,
                                           const Matrix<double>&, const std::vector<int>&,
                                           const std::vector<Index>&);
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "reference/core/communicator.hpp"
+#include "reference/core/matrix.hpp"
 #include "reference/model/prefill.hpp"
 
 namespace apb {
@@ -21,7 +22,7 @@ namespace apb {
 /// \returns hidden states after the last layer, [rows, hidden_size]
 template <class Scalar>
 [[nodiscard]] Matrix<Scalar> query_pass(Method method, const RankContext& context,
-                                        const LlamaWeights<Scalar>& weights, KvCache<Scalar>& cache,
+                                        const ModelWeights<Scalar>& weights, KvCache<Scalar>& cache,
                                         const std::vector<int>& tokens, Index first_position);
 
 /// Query pass (unless the prefill did it), then one token at a time, the most probable one (the
@@ -32,14 +33,14 @@ template <class Scalar>
 /// \throws std::invalid_argument if the query is empty, or not as long as the one that was fused
 template <class Scalar>
 [[nodiscard]] std::vector<int> greedy_decode(Method method, const RankContext& context,
-                                             const LlamaWeights<Scalar>& weights,
+                                             const ModelWeights<Scalar>& weights,
                                              PrefillResult<Scalar>& prefilled,
                                              const std::vector<int>& query, Index max_tokens);
 
 /// Natural-log probabilities of every token after each row, in double, [rows, vocab_size].
 /// \param hidden [rows, hidden_size] after the last layer
 template <class Scalar>
-[[nodiscard]] Matrix<double> log_probabilities(const LlamaWeights<Scalar>& weights,
+[[nodiscard]] Matrix<double> log_probabilities(const ModelWeights<Scalar>& weights,
                                                const Matrix<Scalar>& hidden);
 
 /// Log probabilities of the answer's tokens given query and answer (teacher-forced), one row a
@@ -48,7 +49,7 @@ template <class Scalar>
 /// that was fused
 template <class Scalar>
 [[nodiscard]] Matrix<double> teacher_forced(Method method, const RankContext& context,
-                                            const LlamaWeights<Scalar>& weights,
+                                            const ModelWeights<Scalar>& weights,
                                             PrefillResult<Scalar>& prefilled,
                                             const std::vector<int>& query,
                                             const std::vector<int>& answer);
@@ -59,7 +60,7 @@ template <class Scalar>
 /// \param hidden    of this rank's cached rows after the last layer (PrefillResult::hidden)
 /// \returns on every rank, one value per position
 template <class Scalar>
-[[nodiscard]] std::vector<double> document_nll(const LlamaWeights<Scalar>& weights,
+[[nodiscard]] std::vector<double> document_nll(const ModelWeights<Scalar>& weights,
                                                const RankContext& context,
                                                const Matrix<Scalar>& hidden,
                                                const std::vector<int>& document,

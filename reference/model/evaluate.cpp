@@ -78,7 +78,7 @@ std::vector<Selection<Scalar>> gather_selections(const Selection<Scalar>& mine,
 }  // namespace
 
 template <class Scalar>
-Evaluation<Scalar> evaluate(const EvaluationRequest& request, const LlamaWeights<Scalar>& weights,
+Evaluation<Scalar> evaluate(const EvaluationRequest& request, const ModelWeights<Scalar>& weights,
                             const RankEnvironment& environment,
                             const std::function<void(Index)>& on_layer) {
   Communicator& communicator = environment.communicator;
@@ -145,9 +145,9 @@ Counters total(const std::vector<Counters>& layers) {
   return sum;
 }
 
-template Evaluation<float> evaluate(const EvaluationRequest&, const LlamaWeights<float>&,
+template Evaluation<float> evaluate(const EvaluationRequest&, const ModelWeights<float>&,
                                     const RankEnvironment&, const std::function<void(Index)>&);
-template Evaluation<double> evaluate(const EvaluationRequest&, const LlamaWeights<double>&,
+template Evaluation<double> evaluate(const EvaluationRequest&, const ModelWeights<double>&,
                                      const RankEnvironment&, const std::function<void(Index)>&);
 
 }  // namespace apb

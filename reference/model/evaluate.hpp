@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "reference/core/communicator.hpp"
+#include "reference/core/matrix.hpp"
 #include "reference/model/prefill.hpp"
 
 namespace apb {
@@ -39,7 +40,7 @@ struct Evaluation {
 /// \param on_layer called on rank 0 after each prefill layer with the number of layers done
 template <class Scalar>
 [[nodiscard]] Evaluation<Scalar> evaluate(const EvaluationRequest& request,
-                                          const LlamaWeights<Scalar>& weights,
+                                          const ModelWeights<Scalar>& weights,
                                           const RankEnvironment& environment,
                                           const std::function<void(Index)>& on_layer);
 

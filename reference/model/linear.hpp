@@ -4,7 +4,7 @@
 /// product is single-threaded, so results do not depend on the number of threads.
 
 #include "reference/core/counters.hpp"
-#include "reference/core/tensor.hpp"
+#include "reference/core/matrix.hpp"
 
 namespace apb {
 

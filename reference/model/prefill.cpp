@@ -1,9 +1,8 @@
 #include "reference/model/prefill.hpp"
 
-#include <cmath>
 #include <stdexcept>
 
-#include "reference/attention/compressor.hpp"
+#include "reference/attention/block_scores.hpp"
 #include "reference/model/transformer.hpp"
 
 namespace apb {
@@ -41,7 +40,7 @@ void KvCache<Scalar>::truncate(Index rows) {
 
 template <class Scalar>
 PrefillResult<Scalar> prefill(Method method, const RankContext& context,
-                              const LlamaWeights<Scalar>& weights, const std::vector<int>& document,
+                              const ModelWeights<Scalar>& weights, const std::vector<int>& document,
                               const std::vector<int>& query,
                               const std::function<void(Index)>& on_layer) {
   const RankLayout& layout = context.rank_layout();
@@ -51,15 +50,15 @@ PrefillResult<Scalar> prefill(Method method, const RankContext& context,
     tokens.push_back(layout.token(row, document, query));
     positions.push_back(layout.position(row));
   }
-  const RopeTable<Scalar> rope(positions, weights.config);
+  const RopeTable<Scalar> rope = rope_table<Scalar>(positions, weights.shape);
   const bool retaining = scores_with_heads(context.config);
-  if (retaining && std::ssize(weights.retaining_heads) != weights.config.num_layers) {
+  if (retaining && std::ssize(weights.retaining_heads) != weights.shape.num_layers) {
     throw std::invalid_argument("prefill: retaining_head needs one head per layer");
   }
 
   PrefillResult<Scalar> result;
   Matrix<Scalar> hidden = embed(weights, tokens);
-  for (Index layer = 0; layer < weights.config.num_layers; ++layer) {
+  for (Index layer = 0; layer < weights.shape.num_layers; ++layer) {
     Counters counters{.rows_computed = layout.rows()};
     const std::int64_t received_before = context.communicator.bytes_received();
     const std::int64_t sent_before = context.communicator.bytes_sent();
@@ -86,21 +85,14 @@ PrefillResult<Scalar> prefill(Method method, const RankContext& context,
   return result;
 }
 
-void set_model_shape(ApbConfig& config, const LlamaConfig& model) {
-  config.num_q_heads = model.num_q_heads;
-  config.num_kv_heads = model.num_kv_heads;
-  config.head_dim = model.head_dim;
-  config.softmax_scale = 1.0 / std::sqrt(static_cast<double>(model.head_dim));
-}
-
 template HeadsTensor<float> cached_rows(const RankLayout&, const HeadsTensor<float>&);
 template HeadsTensor<double> cached_rows(const RankLayout&, const HeadsTensor<double>&);
 template struct KvCache<float>;
 template struct KvCache<double>;
-template PrefillResult<float> prefill(Method, const RankContext&, const LlamaWeights<float>&,
+template PrefillResult<float> prefill(Method, const RankContext&, const ModelWeights<float>&,
                                       const std::vector<int>&, const std::vector<int>&,
                                       const std::function<void(Index)>&);
-template PrefillResult<double> prefill(Method, const RankContext&, const LlamaWeights<double>&,
+template PrefillResult<double> prefill(Method, const RankContext&, const ModelWeights<double>&,
                                        const std::vector<int>&, const std::vector<int>&,
                                        const std::function<void(Index)>&);
 

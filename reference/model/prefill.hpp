@@ -6,8 +6,9 @@
 #include <functional>
 #include <vector>
 
+#include "reference/core/matrix.hpp"
+#include "reference/core/model_weights.hpp"
 #include "reference/methods/method.hpp"
-#include "reference/model/llama.hpp"
 
 namespace apb {
 
@@ -52,13 +53,9 @@ struct PrefillResult {
 /// \param on_layer       called after each layer with the number of layers done
 template <class Scalar>
 [[nodiscard]] PrefillResult<Scalar> prefill(Method method, const RankContext& context,
-                                            const LlamaWeights<Scalar>& weights,
+                                            const ModelWeights<Scalar>& weights,
                                             const std::vector<int>& document,
                                             const std::vector<int>& query,
                                             const std::function<void(Index)>& on_layer);
-
-/// The part of an ApbConfig that the model decides: heads, head_dim, softmax scale
-/// 1/sqrt(head_dim).
-void set_model_shape(ApbConfig& config, const LlamaConfig& model);
 
 }  // namespace apb

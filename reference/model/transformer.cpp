@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
 #include "reference/core/error.hpp"
 #include "reference/model/linear.hpp"
@@ -47,7 +46,7 @@ void add_bias(Eigen::Map<Matrix<Scalar>> y, const Matrix<Scalar>& bias) {
 /// out = (silu(x W_gate^T) * x W_up^T) W_down^T.
 /// \param x, out [rows, hidden_size]
 template <class Scalar>
-void feed_forward(const LlamaLayerWeights<Scalar>& w, const Matrix<Scalar>& x, Matrix<Scalar>& out,
+void feed_forward(const LayerWeights<Scalar>& w, const Matrix<Scalar>& x, Matrix<Scalar>& out,
                   Counters& counters) {
   Matrix<Scalar> gate;
   Matrix<Scalar> up;
@@ -63,33 +62,6 @@ void feed_forward(const LlamaLayerWeights<Scalar>& w, const Matrix<Scalar>& x, M
 }
 
 }  // namespace
-
-double scaled_frequency(double frequency, const RopeScaling& scaling) {
-  if (scaling.factor == 1) return frequency;
-  const double wavelength = 2 * std::numbers::pi / frequency;
-  // How many wavelengths fit into the first trained context, seen between the two factors.
-  const double turns = scaling.original_context_len / wavelength;
-  const double kept = std::clamp(
-      (turns - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor), 0.0,
-      1.0);
-  return kept * frequency + (1 - kept) * frequency / scaling.factor;
-}
-
-template <class Scalar>
-RopeTable<Scalar>::RopeTable(std::span<const Index> positions, Index head_dim, double theta,
-                             const RopeScaling& scaling)
-    : cosine(std::ssize(positions), head_dim / 2), sine(std::ssize(positions), head_dim / 2) {
-  for (Index row = 0; row < cosine.rows(); ++row) {
-    for (Index i = 0; i < cosine.cols(); ++i) {
-      const double frequency = scaled_frequency(
-          std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim)), scaling);
-      const double angle =
-          static_cast<double>(positions[static_cast<std::size_t>(row)]) * frequency;
-      cosine(row, i) = static_cast<Scalar>(std::cos(angle));
-      sine(row, i) = static_cast<Scalar>(std::sin(angle));
-    }
-  }
-}
 
 template <class Scalar>
 void apply_rope(const RopeTable<Scalar>& table, const HeadsView<Scalar>& heads) {
@@ -127,13 +99,13 @@ Matrix<Scalar> rms_norm(const Matrix<Scalar>& x, const Matrix<Scalar>& weight, d
 }
 
 template <class Scalar>
-Matrix<Scalar> embed(const LlamaWeights<Scalar>& weights, std::span<const int> tokens) {
-  Matrix<Scalar> hidden(std::ssize(tokens), weights.config.hidden_size);
+Matrix<Scalar> embed(const ModelWeights<Scalar>& weights, std::span<const int> tokens) {
+  Matrix<Scalar> hidden(std::ssize(tokens), weights.shape.hidden_size);
   for (Index row = 0; row < hidden.rows(); ++row) {
     const int token = tokens[static_cast<std::size_t>(row)];
-    if (token < 0 || token >= weights.config.vocab_size) {
+    if (token < 0 || token >= weights.shape.vocab_size) {
       throw BadInput("tokens", fmt::format("token {}", row), token,
-                     fmt::format("between 0 and {}", weights.config.vocab_size - 1));
+                     fmt::format("between 0 and {}", weights.shape.vocab_size - 1));
     }
     hidden.row(row) = weights.embedding.row(token);
   }
@@ -141,10 +113,10 @@ Matrix<Scalar> embed(const LlamaWeights<Scalar>& weights, std::span<const int> t
 }
 
 template <class Scalar>
-Qkv<Scalar> project_qkv(const LlamaWeights<Scalar>& weights, Index layer,
+Qkv<Scalar> project_qkv(const ModelWeights<Scalar>& weights, Index layer,
                         const Matrix<Scalar>& hidden, const RopeTable<Scalar>& rope,
                         Counters& counters, Index feature_rows) {
-  const LlamaConfig& config = weights.config;
+  const ModelShape& config = weights.shape;
   const auto& w = weights.layers[static_cast<std::size_t>(layer)];
   const Matrix<Scalar> normed = rms_norm(hidden, w.attention_norm, config.rms_norm_eps);
   Qkv<Scalar> qkv{{hidden.rows(), config.num_q_heads, config.head_dim},
@@ -167,10 +139,10 @@ Qkv<Scalar> project_qkv(const LlamaWeights<Scalar>& weights, Index layer,
 }
 
 template <class Scalar>
-void finish_layer(const LlamaWeights<Scalar>& weights, Index layer,
+void finish_layer(const ModelWeights<Scalar>& weights, Index layer,
                   const HeadsTensor<Scalar>& attention_out, Matrix<Scalar>& hidden,
                   Counters& counters) {
-  const LlamaConfig& config = weights.config;
+  const ModelShape& config = weights.shape;
   const auto& w = weights.layers[static_cast<std::size_t>(layer)];
   Matrix<Scalar> update(hidden.rows(), hidden.cols());
   counters.projection_flop += linear<Scalar>(as_matrix(attention_out), w.output, update);
@@ -181,30 +153,28 @@ void finish_layer(const LlamaWeights<Scalar>& weights, Index layer,
 }
 
 template <class Scalar>
-Matrix<Scalar> logits(const LlamaWeights<Scalar>& weights, const Matrix<Scalar>& hidden) {
-  const Matrix<Scalar> normed = rms_norm(hidden, weights.final_norm, weights.config.rms_norm_eps);
-  Matrix<Scalar> result(hidden.rows(), weights.config.vocab_size);
+Matrix<Scalar> logits(const ModelWeights<Scalar>& weights, const Matrix<Scalar>& hidden) {
+  const Matrix<Scalar> normed = rms_norm(hidden, weights.final_norm, weights.shape.rms_norm_eps);
+  Matrix<Scalar> result(hidden.rows(), weights.shape.vocab_size);
   linear<Scalar>(normed, weights.logits_matrix(), result);
   return result;
 }
 
-template struct RopeTable<float>;
-template struct RopeTable<double>;
 template void apply_rope(const RopeTable<float>&, const HeadsView<float>&);
 template void apply_rope(const RopeTable<double>&, const HeadsView<double>&);
 template Matrix<float> rms_norm(const Matrix<float>&, const Matrix<float>&, double);
 template Matrix<double> rms_norm(const Matrix<double>&, const Matrix<double>&, double);
-template Matrix<float> embed(const LlamaWeights<float>&, std::span<const int>);
-template Matrix<double> embed(const LlamaWeights<double>&, std::span<const int>);
-template Qkv<float> project_qkv(const LlamaWeights<float>&, Index, const Matrix<float>&,
+template Matrix<float> embed(const ModelWeights<float>&, std::span<const int>);
+template Matrix<double> embed(const ModelWeights<double>&, std::span<const int>);
+template Qkv<float> project_qkv(const ModelWeights<float>&, Index, const Matrix<float>&,
                                 const RopeTable<float>&, Counters&, Index);
-template Qkv<double> project_qkv(const LlamaWeights<double>&, Index, const Matrix<double>&,
+template Qkv<double> project_qkv(const ModelWeights<double>&, Index, const Matrix<double>&,
                                  const RopeTable<double>&, Counters&, Index);
-template void finish_layer(const LlamaWeights<float>&, Index, const HeadsTensor<float>&,
+template void finish_layer(const ModelWeights<float>&, Index, const HeadsTensor<float>&,
                            Matrix<float>&, Counters&);
-template void finish_layer(const LlamaWeights<double>&, Index, const HeadsTensor<double>&,
+template void finish_layer(const ModelWeights<double>&, Index, const HeadsTensor<double>&,
                            Matrix<double>&, Counters&);
-template Matrix<float> logits(const LlamaWeights<float>&, const Matrix<float>&);
-template Matrix<double> logits(const LlamaWeights<double>&, const Matrix<double>&);
+template Matrix<float> logits(const ModelWeights<float>&, const Matrix<float>&);
+template Matrix<double> logits(const ModelWeights<double>&, const Matrix<double>&);
 
 }  // namespace apb

@@ -7,27 +7,10 @@
 #include <vector>
 
 #include "reference/core/counters.hpp"
-#include "reference/core/tensor.hpp"
-#include "reference/model/llama.hpp"
+#include "reference/core/matrix.hpp"
+#include "reference/core/model_weights.hpp"
 
 namespace apb {
-
-/// Rotation angles of a list of positions, half-split layout: element i turns with i + head_dim / 2
-/// by the angle position * theta^(-2 i / head_dim), after scaling. Computed in double.
-template <class Scalar>
-struct RopeTable {
-  Matrix<Scalar> cosine;  ///< [rows, head_dim / 2]
-  Matrix<Scalar> sine;    ///< [rows, head_dim / 2]
-
-  RopeTable(std::span<const Index> positions, Index head_dim, double theta,
-            const RopeScaling& scaling);
-  /// As the model has it.
-  RopeTable(std::span<const Index> positions, const LlamaConfig& config)
-      : RopeTable(positions, config.head_dim, config.rope_theta, config.rope_scaling) {}
-};
-
-/// The frequency that a model with this scaling uses instead of `frequency` (radians a token).
-[[nodiscard]] double scaled_frequency(double frequency, const RopeScaling& scaling);
 
 /// Turns every head of every row in place.
 /// \param heads [rows, any heads, head_dim], one row per position of the table
@@ -54,7 +37,7 @@ struct Qkv {
 /// Token embeddings, [tokens, hidden_size].
 /// \throws BadInput for a token outside the vocabulary
 template <class Scalar>
-[[nodiscard]] Matrix<Scalar> embed(const LlamaWeights<Scalar>& weights,
+[[nodiscard]] Matrix<Scalar> embed(const ModelWeights<Scalar>& weights,
                                    std::span<const int> tokens);
 
 /// Norm, projections, biases and RoPE of one layer.
@@ -62,7 +45,7 @@ template <class Scalar>
 /// \param counters     projection_flop grows
 /// \param feature_rows rows, counted from the last, whose features are kept
 template <class Scalar>
-[[nodiscard]] Qkv<Scalar> project_qkv(const LlamaWeights<Scalar>& weights, Index layer,
+[[nodiscard]] Qkv<Scalar> project_qkv(const ModelWeights<Scalar>& weights, Index layer,
                                       const Matrix<Scalar>& hidden, const RopeTable<Scalar>& rope,
                                       Counters& counters, Index feature_rows = 0);
 
@@ -71,13 +54,13 @@ template <class Scalar>
 /// \param hidden        [rows, hidden_size], updated
 /// \param counters      projection_flop grows
 template <class Scalar>
-void finish_layer(const LlamaWeights<Scalar>& weights, Index layer,
+void finish_layer(const ModelWeights<Scalar>& weights, Index layer,
                   const HeadsTensor<Scalar>& attention_out, Matrix<Scalar>& hidden,
                   Counters& counters);
 
 /// Logits of rows of final hidden states (before the final norm), [rows, vocab_size].
 template <class Scalar>
-[[nodiscard]] Matrix<Scalar> logits(const LlamaWeights<Scalar>& weights,
+[[nodiscard]] Matrix<Scalar> logits(const ModelWeights<Scalar>& weights,
                                     const Matrix<Scalar>& hidden);
 
 }  // namespace apb

@@ -18,6 +18,7 @@
 /// elements count in no norm. Every check is `error <= tolerance`, so that NaN fails; a tolerance
 /// that is not finite fails too.
 
+#include "reference/core/matrix.hpp"
 #include "reference/verify/truth.hpp"
 
 namespace apb {

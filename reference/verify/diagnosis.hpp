@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "reference/core/matrix.hpp"
 #include "reference/verify/budget.hpp"
 
 namespace apb {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "reference/core/matrix.hpp"
 #include "reference/verify/diagnosis.hpp"
 
 namespace apb {

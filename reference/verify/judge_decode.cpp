@@ -17,9 +17,9 @@ AttentionRows merge_unshifted(const std::vector<AttentionRows>& parts) {
       for (const AttentionRows& part : parts) {
         const float weight = std::exp(static_cast<float>(part.lse(i, h)));
         sum += weight;
-        out += weight * part.out.view().head(h).row(i).transpose().array().cast<float>();
+        out += weight * head_matrix(part.out.view(), h).row(i).transpose().array().cast<float>();
       }
-      merged.out.view().head(h).row(i) = (out / sum).matrix().transpose().cast<double>();
+      head_matrix(merged.out.view(), h).row(i) = (out / sum).matrix().transpose().cast<double>();
       merged.lse(i, h) = std::log(sum);
     }
   }

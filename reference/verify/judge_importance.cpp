@@ -3,7 +3,7 @@
 #include <optional>
 #include <utility>
 
-#include "reference/attention/compressor.hpp"
+#include "reference/attention/block_scores.hpp"
 #include "reference/attention/retaining_head.hpp"
 #include "reference/attention/selection.hpp"
 #include "reference/verify/judge_selection.hpp"

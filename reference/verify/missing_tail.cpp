@@ -24,9 +24,9 @@ class TailOfRow {
     const Reading& reading = evidence_.suspect.reading;
     const Index row = evidence_.truth.rows[static_cast<std::size_t>(i_)];
     const Index head = evidence_.truth.heads[static_cast<std::size_t>(h_)];
-    const auto query = reading.query.head(head).row(row);
-    const auto key = stretch_.key.head(reading.kv_head(head));
-    const auto value = stretch_.value.head(reading.kv_head(head));
+    const auto query = head_matrix(reading.query, head).row(row);
+    const auto key = head_matrix(stretch_.key, reading.kv_head(head));
+    const auto value = head_matrix(stretch_.value, reading.kv_head(head));
     const double lse = evidence_.truth.lse(i_, h_);
     double weight = 0;
     Eigen::RowVectorXd lost = Eigen::RowVectorXd::Zero(reading.query.head_dim);
@@ -48,8 +48,8 @@ class TailOfRow {
     const double rest = std::max(1 - weight, std::numeric_limits<double>::min());
     double error = 0;
     if (evidence_.out.rows() > 0) {
-      const auto truth = evidence_.truth.out.view().head(h_).row(i_);
-      const auto candidate = evidence_.out.view().head(h_).row(i_);
+      const auto truth = head_matrix(evidence_.truth.out.view(), h_).row(i_);
+      const auto candidate = head_matrix(evidence_.out.view(), h_).row(i_);
       const Eigen::RowVectorXd expected = (truth - lost) / rest;
       error += (candidate - expected).squaredNorm() /
                (truth.squaredNorm() * tolerances.worst_row * tolerances.worst_row);

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "reference/core/matrix.hpp"
 #include "reference/verify/diagnosis.hpp"
 
 namespace apb {

@@ -50,7 +50,7 @@ std::string nothing_seen(const Suspect& suspect, const FailingRows& failing) {
 
 bool all_finite(const HeadsView<const double>& tensor) {
   for (Index head = 0; head < tensor.heads; ++head) {
-    if (!tensor.head(head).allFinite()) return false;
+    if (!head_matrix(tensor, head).allFinite()) return false;
   }
   return true;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "reference/core/case_file.hpp"
+#include "reference/core/matrix.hpp"
 #include "reference/verify/truth.hpp"
 
 namespace apb {

@@ -7,8 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "reference/core/apb_plugin.h"
 #include "reference/core/case_file.hpp"
-#include "reference/verify/apb_plugin.h"
+#include "reference/core/heads_tensor.hpp"
 
 namespace apb {
 

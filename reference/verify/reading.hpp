@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "reference/core/case_file.hpp"
+#include "reference/core/heads_tensor.hpp"
 
 namespace apb {
 

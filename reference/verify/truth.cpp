@@ -46,7 +46,7 @@ class TileRows {
   void score() {
     Matrix<Scalar> query(std::ssize(rows_), reading_.query.head_dim);
     for (Index i = 0; i < query.rows(); ++i) {
-      query.row(i) = reading_.query.head(head_).row(row(i)).template cast<Scalar>();
+      query.row(i) = head_matrix(reading_.query, head_).row(row(i)).template cast<Scalar>();
     }
     for (const KeyStretch& source : reading_.keys) {
       TileStretch<Scalar> stretch{&source, {}, 0, {}};
@@ -57,7 +57,8 @@ class TileRows {
           std::minmax_element(stretch.visible.begin(), stretch.visible.end());
       if (*most == 0) continue;
       stretch.common = *least;
-      const Matrix<Scalar> key = source.key.slice(0, *most).head(kv_head_).template cast<Scalar>();
+      const Matrix<Scalar> key =
+          head_matrix(source.key.slice(0, *most), kv_head_).template cast<Scalar>();
       stretch.scores.noalias() = query * key.transpose();
       stretch.scores *= static_cast<Scalar>(reading_.softmax_scale);
       stretches_.push_back(std::move(stretch));
@@ -138,7 +139,7 @@ class TileRows {
     if (stretch.source->value.rows == 0) return;  // read as 0
     const Index keys = stretch.scores.cols();
     const Matrix<Scalar> value =
-        stretch.source->value.slice(0, keys).head(kv_head_).template cast<Scalar>();
+        head_matrix(stretch.source->value.slice(0, keys), kv_head_).template cast<Scalar>();
     // A weight of 0 hides a finite value, but not NaN: where such values come after the keys that
     // all rows see, every row takes its own keys only.
     const bool safe = value.bottomRows(keys - stretch.common).allFinite();
@@ -176,7 +177,7 @@ double run_tile(const Reading& reading, Index first, Index count, Index h, Round
   if constexpr (std::is_same_v<Scalar, float>) tile.round_weights(rounding.weights);
   Matrix<Scalar> out = tile.weigh_values();
   if constexpr (std::is_same_v<Scalar, float>) round_in_place(rounding.out, out);
-  result.out.view().slice(first, count).head(h) = out.template cast<double>();
+  head_matrix(result.out.view().slice(first, count), h) = out.template cast<double>();
   for (Index i = 0; i < count; ++i) {
     result.lse(first + i, h) =
         reading.lse_factor * static_cast<double>(lse[static_cast<std::size_t>(i)]);

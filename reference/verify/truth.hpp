@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "reference/core/matrix.hpp"
 #include "reference/verify/reading.hpp"
 
 namespace apb {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "reference/attention/attention.hpp"
+#include "reference/core/heads_tensor.hpp"
 #include "tests/random_tensors.hpp"
 
 namespace apb {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "reference/attention/attention.hpp"
+#include "reference/core/heads_tensor.hpp"
 
 namespace apb {
 

@@ -9,7 +9,7 @@
 #include <limits>
 #include <stdexcept>
 
-#include "reference/attention/compressor.hpp"
+#include "reference/attention/block_scores.hpp"
 #include "tests/catch.hpp"
 #include "tests/compare.hpp"
 #include "tests/local_ranks.hpp"

@@ -21,9 +21,9 @@ namespace {
 constexpr Index kTokens = 2048;
 constexpr int kRuns = 3;
 
-LlamaWeights<float> random_weights() {
-  LlamaWeights<float> weights;
-  LlamaConfig& c = weights.config;
+ModelWeights<float> random_weights() {
+  ModelWeights<float> weights;
+  ModelShape& c = weights.shape;
   c = {.name = "random",
        .num_layers = 30,
        .hidden_size = 576,
@@ -67,7 +67,7 @@ std::string peak_memory() {
 }
 
 void time_prefill(const char* what, Method method, int num_ranks,
-                  const LlamaWeights<float>& weights) {
+                  const ModelWeights<float>& weights) {
   EvaluationRequest request{.method = method};
   std::mt19937 generator(1);
   for (Index i = 0; i < kTokens; ++i) {
@@ -81,7 +81,7 @@ void time_prefill(const char* what, Method method, int num_ranks,
   config.anchor_len = kTokens / num_ranks / 4;
   config.compressor = Compressor::kQueryAware;
   config.num_kept = kTokens / num_ranks / 8;
-  set_model_shape(config, weights.config);
+  set_model_shape(config, weights.shape);
   request.config = method_config(method, config);
 
   std::vector<double> seconds;

@@ -16,6 +16,7 @@
 #include <string>
 
 #include "reference/comm/mpi_communicator.hpp"
+#include "reference/core/toy_model.hpp"
 #include "reference/model/decode.hpp"
 #include "tests/comm/exercise.hpp"
 #include "tests/compare.hpp"
@@ -103,7 +104,7 @@ struct Outcome {
 };
 
 template <class Scalar>
-Outcome<Scalar> run_case(const ModelCase& work, const LlamaWeights<Scalar>& weights,
+Outcome<Scalar> run_case(const ModelCase& work, const ModelWeights<Scalar>& weights,
                          Communicator& communicator) {
   const BlockLayout layout = layout_of(work);
   const RankContext context{work.config, layout, communicator};
@@ -197,7 +198,7 @@ constexpr std::array kChoices{MethodChoice{Method::kFull, Compressor::kNone},
 template <class Scalar>
 void compare_models(Communicator& world, Tally& tally) {
   auto weights = toy_weights<Scalar>(2);
-  weights.retaining_heads = random_retaining_heads<Scalar>(weights.config, 20, 3);
+  weights.retaining_heads = random_retaining_heads<Scalar>(weights.shape, 20, 3);
   add_random_biases(weights, 4);
   for (const ApbConfig& given : layouts(world.num_ranks())) {
     for (const auto [method, compressor] : kChoices) {

@@ -1,6 +1,7 @@
 // Closed forms of work against the real counters of attention layers and of whole prefills.
 
 #include "reference/core/work.hpp"
+#include "reference/core/toy_model.hpp"
 
 #include "reference/attention/visibility.hpp"
 #include "reference/core/error.hpp"
@@ -54,7 +55,7 @@ Index count_pairs(const RankLayout& layout) {
 
 /// Counters of all layers of a prefill of the toy model, per rank.
 std::vector<std::vector<Counters>> prefill_counters(Method method, const ApbConfig& config,
-                                                    const LlamaWeights<float>& weights) {
+                                                    const ModelWeights<float>& weights) {
   RandomTensors random(74);
   const auto document = random.tokens(config.doc_len, 256);
   const auto query = random.tokens(config.embedded_query_len, 256);
@@ -108,11 +109,11 @@ TEMPLATE_TEST_CASE("work equals the counters of a layer: random", "[work]", floa
 
 TEST_CASE("work equals the counters of a prefill, projections included", "[work]") {
   const auto weights = toy_weights<float>(73);
-  const LayerSizes sizes{weights.config.hidden_size, weights.config.intermediate_size};
+  const LayerSizes sizes{weights.shape.hidden_size, weights.shape.intermediate_size};
   for (const auto convention : {AnchorConvention::kPaper, AnchorConvention::kOfficial}) {
     for (const auto& block_lens : kBlocks) {
       ApbConfig given = busy_config(block_lens, convention);
-      set_model_shape(given, weights.config);
+      set_model_shape(given, weights.shape);
       for (const Method method : kMethods) {
         const ApbConfig config = method_config(method, suited(method, given));
         const auto work = method_work(method, config, sizeof(float), sizes);
@@ -128,7 +129,7 @@ TEST_CASE("work equals the counters of a prefill, projections included", "[work]
 
 TEST_CASE("work equals the counters of a prefill with retaining heads", "[work]") {
   auto weights = toy_weights<float>(76);
-  const LlamaConfig& model = weights.config;
+  const ModelShape& model = weights.shape;
   for (const Index hidden_size : {0, 20}) {
     weights.retaining_heads = random_retaining_heads<float>(model, hidden_size, 77);
     for (const auto& block_lens : kBlocks) {

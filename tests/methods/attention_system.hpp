@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "reference/core/heads_tensor.hpp"
 #include "reference/methods/method.hpp"
 #include "tests/random_tensors.hpp"
 

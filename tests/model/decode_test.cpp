@@ -1,6 +1,7 @@
 // Query pass and decode over caches on several ranks.
 
 #include "reference/model/decode.hpp"
+#include "reference/core/toy_model.hpp"
 
 #include <stdexcept>
 
@@ -16,7 +17,7 @@ constexpr Index kDocLen = 43;
 
 /// An exact method, or APB that keeps everything: every rank's part of exact attention.
 ModelCase exact_case(int num_ranks, std::vector<Index> block_lens,
-                     const LlamaWeights<double>& weights, Method method = Method::kApb) {
+                     const ModelWeights<double>& weights, Method method = Method::kApb) {
   ApbConfig config;
   config.doc_len = kDocLen;
   config.num_ranks = num_ranks;
@@ -27,7 +28,7 @@ ModelCase exact_case(int num_ranks, std::vector<Index> block_lens,
 }
 
 /// One to four ranks, some without a single token, the last among them.
-std::vector<ModelCase> exact_cases(const LlamaWeights<double>& weights) {
+std::vector<ModelCase> exact_cases(const ModelWeights<double>& weights) {
   return {exact_case(1, {}, weights),
           exact_case(2, {}, weights),
           exact_case(3, {0, 43, 0}, weights),
@@ -45,7 +46,7 @@ struct QueryPassOutcome {
 };
 
 std::vector<QueryPassOutcome> run_query_pass(const ModelCase& work,
-                                             const LlamaWeights<double>& weights,
+                                             const ModelWeights<double>& weights,
                                              const std::vector<int>& query) {
   return on_local_ranks(work.config.num_ranks, [&](Communicator& communicator) {
     const BlockLayout layout = layout_of(work);
@@ -88,7 +89,7 @@ TEST_CASE("query pass: only the last rank appends", "[decode]") {
   }
 }
 
-std::vector<std::vector<int>> decode(const ModelCase& work, const LlamaWeights<double>& weights,
+std::vector<std::vector<int>> decode(const ModelCase& work, const ModelWeights<double>& weights,
                                      Index max_tokens) {
   return on_local_ranks(work.config.num_ranks, [&](Communicator& communicator) {
     const BlockLayout layout = layout_of(work);
@@ -99,7 +100,7 @@ std::vector<std::vector<int>> decode(const ModelCase& work, const LlamaWeights<d
 }
 
 /// The answer by a plain forward pass over everything for every token.
-std::vector<int> naive_decode(const ModelCase& work, const LlamaWeights<double>& weights,
+std::vector<int> naive_decode(const ModelCase& work, const ModelWeights<double>& weights,
                               int max_tokens) {
   std::vector<int> tokens = work.document;
   tokens.insert(tokens.end(), {9, 8, 7});
@@ -131,7 +132,7 @@ TEST_CASE("greedy decode stops at max_tokens and before the end-of-sequence toke
   REQUIRE(answer.size() == 8);
   CHECK(decode(work, weights, 0).front().empty());
   CHECK(decode(work, weights, 1).front() == std::vector<int>{answer[0]});
-  weights.config.eos_token_ids = {10000, answer[3]};
+  weights.shape.eos_token_ids = {10000, answer[3]};
   const auto stop = std::find(answer.begin(), answer.end(), answer[3]);
   for (const auto& ended : decode(work, weights, 8)) {
     CHECK(ended == std::vector<int>(answer.begin(), stop));

@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "reference/core/toy_model.hpp"
 #include "reference/model/decode.hpp"
 #include "tests/catch.hpp"
 #include "tests/compare.hpp"
@@ -20,7 +21,7 @@ std::vector<Index> all_positions() {
 }
 
 std::vector<std::vector<double>> nll_on_ranks(const ModelCase& work,
-                                              const LlamaWeights<double>& weights,
+                                              const ModelWeights<double>& weights,
                                               const std::vector<Index>& positions) {
   const BlockLayout layout = layout_of(work);
   return on_local_ranks(work.config.num_ranks, [&](Communicator& communicator) {
@@ -31,7 +32,7 @@ std::vector<std::vector<double>> nll_on_ranks(const ModelCase& work,
 }
 
 ModelCase lossy_case(int num_ranks, std::vector<Index> block_lens,
-                     const LlamaWeights<double>& weights) {
+                     const ModelWeights<double>& weights) {
   ApbConfig config;
   config.doc_len = kDocLen;
   config.num_ranks = num_ranks;

@@ -11,9 +11,9 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "reference/io/model_source.hpp"
 #include "reference/model/decode.hpp"
 #include "reference/model/transformer.hpp"
-#include "reference/tools/job.hpp"
 #include "tests/catch.hpp"
 #include "tests/model/prompt_hidden.hpp"
 
@@ -43,7 +43,7 @@ struct GoldenErrors {
 
 template <class Scalar>
 GoldenErrors compare_with_golden(const nlohmann::json& expected, const std::string& path) {
-  const auto weights = read_weights<Scalar>(path);
+  const auto weights = read_model_weights<Scalar>(path);
   const std::vector<int> tokens = expected.at("token_ids");
   const Matrix<Scalar> hidden = prompt_hidden(weights, tokens);
   const Matrix<double> all_logits = logits(weights, hidden).template cast<double>();

@@ -9,9 +9,9 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "reference/cli/subprocess.hpp"
+#include "reference/io/tokenizer.hpp"
 #include "reference/model/transformer.hpp"
-#include "reference/tools/subprocess.hpp"
-#include "reference/tools/tokenizer.hpp"
 #include "tests/catch.hpp"
 #include "tests/model/prompt_hidden.hpp"
 #include "tests/temporary_folder.hpp"
@@ -27,13 +27,13 @@ bool import_folder(const std::string& folder, const std::string& path) {
     return false;
   }
   const std::vector<std::string> command{
-      python, "-B", APB_SOURCE_DIR "/reference/tools/import.py", "hf", folder, path};
+      python, "-B", APB_SOURCE_DIR "/reference/tools/import/import.py", "hf", folder, path};
   REQUIRE(run_subprocess(command, "", true).exit_code == 0);
   return true;
 }
 
 /// Largest difference from the golden logits; NaN if there is one.
-double largest_error(const nlohmann::json& golden, const LlamaWeights<double>& weights) {
+double largest_error(const nlohmann::json& golden, const ModelWeights<double>& weights) {
   const Matrix<double> found = logits(weights, prompt_hidden(weights, golden.at("token_ids")));
   double largest = 0;
   for (const auto& row : golden.at("rows")) {
@@ -59,7 +59,7 @@ TEST_CASE("imported folders give the logits of transformers", "[golden]") {
   const auto golden = nlohmann::json::parse(file);
   REQUIRE(golden.at("rows").size() >= 4);
 
-  auto weights = read_weights<double>(path);
+  auto weights = read_model_weights<double>(path);
   const double error = largest_error(golden, weights);
   CAPTURE(error);
   // Logits up to 5, two layers of sums of up to 224 terms, in double on both sides.
@@ -69,7 +69,7 @@ TEST_CASE("imported folders give the logits of transformers", "[golden]") {
   const bool qwen2 = name.starts_with("qwen2");
   CHECK((weights.layers[1].value_bias.size() > 0) == qwen2);
   const bool scaled = name == "llama_28_4" || name == "qwen2_1_1";
-  CHECK((weights.config.rope_scaling.factor == 8) == scaled);
+  CHECK((weights.shape.rope_scaling.factor == 8) == scaled);
   if (scaled) {
     auto unscaled = weights;
     unscaled.config.rope_scaling = {};

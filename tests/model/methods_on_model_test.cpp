@@ -1,6 +1,7 @@
 // Every exact method gives the toy model's own answers: hidden states, caches, nll, decode. So does
 // Spava that keeps everything, its query fused into the prefill, and APE with one context.
 
+#include "reference/core/toy_model.hpp"
 #include "reference/model/decode.hpp"
 #include "tests/catch.hpp"
 #include "tests/compare.hpp"
@@ -19,7 +20,7 @@ struct Setting {
   int num_ranks;
 };
 
-ModelCase case_of(const Setting& setting, const LlamaWeights<double>& weights) {
+ModelCase case_of(const Setting& setting, const ModelWeights<double>& weights) {
   ApbConfig config;
   config.doc_len = kDocLen;
   config.num_ranks = setting.num_ranks;
@@ -36,7 +37,7 @@ struct Outcome {
   std::vector<int> answer;
 };
 
-std::vector<Outcome> run(const ModelCase& work, const LlamaWeights<double>& weights) {
+std::vector<Outcome> run(const ModelCase& work, const ModelWeights<double>& weights) {
   std::vector<Index> positions;
   for (Index doc_pos = 1; doc_pos < kDocLen; ++doc_pos) positions.push_back(doc_pos);
   const BlockLayout layout = layout_of(work);
@@ -53,7 +54,7 @@ std::vector<Outcome> run(const ModelCase& work, const LlamaWeights<double>& weig
 }
 
 /// By a plain forward pass over everything.
-Outcome naive(const ModelCase& work, const LlamaWeights<double>& weights) {
+Outcome naive(const ModelCase& work, const ModelWeights<double>& weights) {
   std::vector<int> tokens = work.document;
   tokens.insert(tokens.end(), work.embedded_query.begin(), work.embedded_query.end());
   const auto log_p_of = [&](const std::vector<int>& of) {

@@ -5,7 +5,8 @@
 #include <limits>
 #include <vector>
 
-#include "reference/model/llama.hpp"
+#include "reference/core/matrix.hpp"
+#include "reference/core/model_weights.hpp"
 #include "reference/model/prefill.hpp"
 #include "tests/local_ranks.hpp"
 #include "tests/random_tensors.hpp"
@@ -26,7 +27,7 @@ template <class Scalar>
 
 /// Random retaining heads for a model. \param hidden_size 0: linear heads
 template <class Scalar>
-[[nodiscard]] std::vector<RetainingHead<Scalar>> random_retaining_heads(const LlamaConfig& model,
+[[nodiscard]] std::vector<RetainingHead<Scalar>> random_retaining_heads(const ModelShape& model,
                                                                         Index hidden_size,
                                                                         std::uint64_t seed) {
   RandomTensors random(seed);
@@ -42,7 +43,7 @@ template <class Scalar>
 
 /// Gives every layer random biases of query, key and value.
 template <class Scalar>
-void add_random_biases(LlamaWeights<Scalar>& weights, std::uint64_t seed) {
+void add_random_biases(ModelWeights<Scalar>& weights, std::uint64_t seed) {
   RandomTensors random(seed);
   for (auto& layer : weights.layers) {
     layer.query_bias = random.matrix<Scalar>(1, layer.query.rows());
@@ -62,12 +63,12 @@ struct ModelCase {
 /// \param config lengths, ranks, blocks, anchor, selection; heads and method details are set here
 template <class Scalar>
 [[nodiscard]] ModelCase make_model_case(Method method, ApbConfig config,
-                                        const LlamaWeights<Scalar>& weights, std::uint64_t seed) {
+                                        const ModelWeights<Scalar>& weights, std::uint64_t seed) {
   RandomTensors random(seed);
-  const auto vocab_size = static_cast<int>(weights.config.vocab_size);
+  const auto vocab_size = static_cast<int>(weights.shape.vocab_size);
   std::vector<int> document = random.tokens(config.doc_len, vocab_size);
   std::vector<int> query = random.tokens(config.embedded_query_len, vocab_size);
-  set_model_shape(config, weights.config);
+  set_model_shape(config, weights.shape);
   return {method, method_config(method, config), std::move(document), std::move(query)};
 }
 
@@ -79,7 +80,7 @@ template <class Scalar>
 /// This rank's prefill.
 template <class Scalar>
 [[nodiscard]] PrefillResult<Scalar> prefill_rank(const ModelCase& work,
-                                                 const LlamaWeights<Scalar>& weights,
+                                                 const ModelWeights<Scalar>& weights,
                                                  Communicator& communicator) {
   const BlockLayout layout = layout_of(work);
   return prefill<Scalar>(work.method, {work.config, layout, communicator}, weights, work.document,
@@ -89,7 +90,7 @@ template <class Scalar>
 /// Every rank's prefill.
 template <class Scalar>
 [[nodiscard]] std::vector<PrefillResult<Scalar>> prefill_ranks(
-    const ModelCase& work, const LlamaWeights<Scalar>& weights) {
+    const ModelCase& work, const ModelWeights<Scalar>& weights) {
   return on_local_ranks(work.config.num_ranks, [&](Communicator& communicator) {
     return prefill_rank(work, weights, communicator);
   });

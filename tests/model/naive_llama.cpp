@@ -7,7 +7,7 @@ namespace apb {
 namespace {
 
 /// Causal softmax attention, [tokens, num_q_heads * head_dim].
-Matrix<double> attention(const LlamaConfig& config, const Matrix<double>& query,
+Matrix<double> attention(const ModelShape& config, const Matrix<double>& query,
                          const Matrix<double>& key, const Matrix<double>& value) {
   const Index d = config.head_dim;
   const Index group = config.num_q_heads / config.num_kv_heads;
@@ -33,7 +33,7 @@ Matrix<double> attention(const LlamaConfig& config, const Matrix<double>& query,
   return out;
 }
 
-void rotate_heads(Matrix<double>& heads, const LlamaConfig& config) {
+void rotate_heads(Matrix<double>& heads, const ModelShape& config) {
   for (Index row = 0; row < heads.rows(); ++row) {
     for (Index first = 0; first < heads.cols(); first += config.head_dim) {
       naive_rope(&heads(row, first), config.head_dim, row, config.rope_theta);
@@ -83,8 +83,8 @@ void naive_rope(double* head, Index head_dim, Index position, double theta) {
 }
 
 template <class Scalar>
-Matrix<double> naive_hidden(const LlamaWeights<Scalar>& weights, const std::vector<int>& tokens) {
-  const LlamaConfig& config = weights.config;
+Matrix<double> naive_hidden(const ModelWeights<Scalar>& weights, const std::vector<int>& tokens) {
+  const ModelShape& config = weights.shape;
   Matrix<double> hidden(std::ssize(tokens), config.hidden_size);
   for (Index row = 0; row < hidden.rows(); ++row) {
     hidden.row(row) =
@@ -113,9 +113,9 @@ Matrix<double> naive_hidden(const LlamaWeights<Scalar>& weights, const std::vect
 }
 
 template <class Scalar>
-Matrix<double> naive_log_probabilities(const LlamaWeights<Scalar>& weights,
+Matrix<double> naive_log_probabilities(const ModelWeights<Scalar>& weights,
                                        const Matrix<double>& hidden) {
-  const auto normed = naive_rms_norm(hidden, weights.final_norm, weights.config.rms_norm_eps);
+  const auto normed = naive_rms_norm(hidden, weights.final_norm, weights.shape.rms_norm_eps);
   Matrix<double> logits = naive_linear(normed, weights.logits_matrix());
   for (Index row = 0; row < logits.rows(); ++row) {
     double sum = 0;
@@ -129,9 +129,9 @@ template Matrix<double> naive_linear(const Matrix<double>&, const Matrix<float>&
 template Matrix<double> naive_linear(const Matrix<double>&, const Matrix<double>&);
 template Matrix<double> naive_rms_norm(const Matrix<double>&, const Matrix<float>&, double);
 template Matrix<double> naive_rms_norm(const Matrix<double>&, const Matrix<double>&, double);
-template Matrix<double> naive_hidden(const LlamaWeights<float>&, const std::vector<int>&);
-template Matrix<double> naive_hidden(const LlamaWeights<double>&, const std::vector<int>&);
-template Matrix<double> naive_log_probabilities(const LlamaWeights<float>&, const Matrix<double>&);
-template Matrix<double> naive_log_probabilities(const LlamaWeights<double>&, const Matrix<double>&);
+template Matrix<double> naive_hidden(const ModelWeights<float>&, const std::vector<int>&);
+template Matrix<double> naive_hidden(const ModelWeights<double>&, const std::vector<int>&);
+template Matrix<double> naive_log_probabilities(const ModelWeights<float>&, const Matrix<double>&);
+template Matrix<double> naive_log_probabilities(const ModelWeights<double>&, const Matrix<double>&);
 
 }  // namespace apb

@@ -5,19 +5,20 @@
 
 #include <vector>
 
-#include "reference/model/llama.hpp"
+#include "reference/core/matrix.hpp"
+#include "reference/core/model_weights.hpp"
 
 namespace apb {
 
 /// Hidden states after the last layer of tokens at positions 0, 1, 2, …, [tokens, hidden_size].
 template <class Scalar>
-[[nodiscard]] Matrix<double> naive_hidden(const LlamaWeights<Scalar>& weights,
+[[nodiscard]] Matrix<double> naive_hidden(const ModelWeights<Scalar>& weights,
                                           const std::vector<int>& tokens);
 
 /// Natural-log probabilities of the next token after each row, [rows, vocab_size].
 /// \param hidden [rows, hidden_size] after the last layer
 template <class Scalar>
-[[nodiscard]] Matrix<double> naive_log_probabilities(const LlamaWeights<Scalar>& weights,
+[[nodiscard]] Matrix<double> naive_log_probabilities(const ModelWeights<Scalar>& weights,
                                                      const Matrix<double>& hidden);
 
 /// y = x w^T.

@@ -1,6 +1,7 @@
 // Prefill of the toy model: against a plain forward pass, and methods against each other.
 
 #include "reference/model/prefill.hpp"
+#include "reference/core/toy_model.hpp"
 
 #include "tests/catch.hpp"
 #include "tests/compare.hpp"

@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "reference/core/toy_model.hpp"
 #include "tests/catch.hpp"
 #include "tests/compare.hpp"
 #include "tests/model/model_system.hpp"
@@ -12,7 +13,7 @@ namespace {
 
 constexpr Index kDocLen = 45;
 
-ModelCase three_ranks(const LlamaWeights<double>& weights) {
+ModelCase three_ranks(const ModelWeights<double>& weights) {
   ApbConfig config;
   config.doc_len = kDocLen;
   config.num_ranks = 3;
@@ -30,10 +31,10 @@ double silu(double x) {
 }
 
 /// Layer 0's scores of one document token, straight from the embedding: no RoPE, no ranks.
-std::vector<double> naive_scores(const LlamaWeights<double>& weights, int token) {
+std::vector<double> naive_scores(const ModelWeights<double>& weights, int token) {
   const auto& layer = weights.layers.front();
   const Matrix<double> normed = naive_rms_norm(Matrix<double>(weights.embedding.row(token)),
-                                               layer.attention_norm, weights.config.rms_norm_eps);
+                                               layer.attention_norm, weights.shape.rms_norm_eps);
   Matrix<double> features(1, 160);
   features << naive_linear(normed, layer.query) + layer.query_bias,
       naive_linear(normed, layer.key) + layer.key_bias,
@@ -47,7 +48,7 @@ std::vector<double> naive_scores(const LlamaWeights<double>& weights, int token)
 TEST_CASE("importance of layer 0 is the head's score before RoPE", "[retaining]") {
   auto weights = toy_weights<double>(312);
   add_random_biases(weights, 313);
-  weights.retaining_heads = random_retaining_heads<double>(weights.config, 20, 314);
+  weights.retaining_heads = random_retaining_heads<double>(weights.shape, 20, 314);
   const ModelCase work = three_ranks(weights);
   const auto ranks = prefill_ranks(work, weights);
   Index checked = 0;
@@ -71,7 +72,7 @@ TEST_CASE("heads decide what is kept; without them prefill refuses", "[retaining
   auto weights = toy_weights<double>(315);
   const ModelCase work = three_ranks(weights);
   CHECK_THROWS_AS(prefill_ranks(work, weights), std::invalid_argument);
-  weights.retaining_heads = random_retaining_heads<double>(weights.config, 20, 316);
+  weights.retaining_heads = random_retaining_heads<double>(weights.shape, 20, 316);
   const auto first = prefill_ranks(work, weights);
   for (auto& head : weights.retaining_heads) head.fc2 *= -1.0;
   const auto second = prefill_ranks(work, weights);

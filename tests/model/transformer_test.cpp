@@ -1,6 +1,7 @@
 // The parts of a decoder layer against their formulas.
 
 #include "reference/model/transformer.hpp"
+#include "reference/core/toy_model.hpp"
 
 #include <array>
 #include <cmath>
@@ -64,7 +65,7 @@ TEST_CASE("RoPE at position 0 changes nothing; dot products see only differences
   const auto dot_at = [&](Index first, Index second) {
     auto heads = original;
     apply_rope(RopeTable<double>(std::array<Index, 2>{first, second}, 16, 1e4, {}), heads.view());
-    return heads.view().head(0).row(0).dot(heads.view().head(0).row(1));
+    return head_matrix(heads.view(), 0).row(0).dot(head_matrix(heads.view(), 0).row(1));
   };
   auto unturned = original;
   apply_rope(RopeTable<double>(std::array<Index, 2>{0, 0}, 16, 1e4, {}), unturned.view());

@@ -227,7 +227,7 @@ def retaining_heads_of_model(cases: Cases) -> None:
         return
     (cases.folder / "text").write_bytes(bytes(33 + (i * i * 7 + i // 11) % 90 for i in range(60)))
     heads = cases.folder / "heads.h5"
-    imported = run([cases.python, "-B", ROOT / "reference/tools/import.py", "heads", ROOT / "tests/golden/heads/heads.bin",
+    imported = run([cases.python, "-B", ROOT / "reference/tools/import/import.py", "heads", ROOT / "tests/golden/heads/heads.bin",
                     heads])
     cases.checks.right(imported, "import of heads")
     for layer in (0, 3):
@@ -243,7 +243,7 @@ def scaled_rope(cases: Cases) -> None:
         return
     (cases.folder / "text").write_text("The grass is green. The sky is blue. " * 4)
     scaled, plain = cases.folder / "scaled.h5", cases.folder / "plain.h5"
-    imported = run([cases.python, "-B", ROOT / "reference/tools/import.py", "hf", ROOT / "tests/golden/hf_llama_28_4",
+    imported = run([cases.python, "-B", ROOT / "reference/tools/import/import.py", "hf", ROOT / "tests/golden/hf_llama_28_4",
                     scaled])
     if not cases.checks.right(imported, "import of a model with scaled RoPE"):
         return

@@ -102,7 +102,7 @@ class Offline:
         for stamp in (root / "build").glob("packages-*"):
             shutil.copy(stamp, self.tree / "build")
         if python:  # a virtual environment that is already there
-            requirements = self.tree / "reference" / "tools" / "requirements.txt"
+            requirements = self.tree / "reference" / "tools" / "import" / "requirements.txt"
             folder = self.tree / "build" / "venv"
             (folder / "bin").mkdir(parents=True)
             wrapper = folder / "bin" / "python"  # a link would not find that Python's packages

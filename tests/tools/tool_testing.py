@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, NoReturn, Optional, Sequence, Union
 
 SKIPPED = 77
 ROOT = Path(__file__).resolve().parents[2]
-IMPORT_PY = ROOT / "reference" / "tools" / "import.py"
+IMPORT_PY = ROOT / "reference" / "tools" / "import" / "import.py"
 
 # Open MPI refuses to run as root, or more ranks than cores, unless it is told; MPICH reads none of these.
 MPI_ENVIRONMENT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_plm_rsh_agent": "/bin/false",

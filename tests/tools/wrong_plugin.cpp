@@ -8,7 +8,7 @@
 #include <numbers>
 #include <string>
 
-#include "reference/verify/apb_plugin.h"
+#include "reference/core/apb_plugin.h"
 
 extern "C" int right_attention(const apb_attention_call* call);
 

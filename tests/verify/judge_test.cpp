@@ -200,7 +200,7 @@ TEST_CASE("importance of retaining heads is judged by its budget", "[verify]") {
   RandomTensors random(32);
   const auto matrix = [&](Index rows, Index columns) {
     const auto heads = random.heads<double>(rows, 1, columns);
-    return Matrix<double>(heads.view().head(0));
+    return Matrix<double>(head_matrix(heads.view(), 0));
   };
   const RetainingCase retaining{matrix(20, 64), matrix(5, 64), matrix(2, 5)};
   problem.ranks[2].retaining = retaining;
@@ -221,7 +221,7 @@ TEST_CASE("importance may be rounded to the case's precision, and no further", "
   RandomTensors random(33);
   const auto matrix = [&](Index rows, Index columns) {
     const auto heads = random.heads<double>(rows, 1, columns);
-    return Matrix<double>(heads.view().head(0));
+    return Matrix<double>(head_matrix(heads.view(), 0));
   };
   problem.ranks[2].retaining = {matrix(20, 64), matrix(5, 64), matrix(2, 5)};
   const Matrix<double> exact =

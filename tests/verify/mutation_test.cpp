@@ -6,7 +6,7 @@
 #include <numbers>
 
 #include "tests/catch.hpp"
-#include "tests/verify/wrong_kernels.hpp"
+#include "tests/verify/wrong_candidates.hpp"
 
 namespace apb {
 namespace {

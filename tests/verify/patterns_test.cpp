@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "tests/catch.hpp"
-#include "tests/verify/wrong_kernels.hpp"
+#include "tests/verify/wrong_candidates.hpp"
 
 namespace apb {
 namespace {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "reference/attention/compressor.hpp"
+#include "reference/attention/block_scores.hpp"
 #include "reference/attention/selection.hpp"
 
 namespace apb {

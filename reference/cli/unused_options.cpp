@@ -1,0 +1,35 @@
+#include "reference/cli/unused_options.hpp"
+
+#include <fmt/ranges.h>
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "reference/cli/launcher_environment.hpp"
+
+namespace apb {
+
+void note_unused_options(const CLI::App& app, std::string_view method, const ApbConfig& asked,
+                         const ApbConfig& used) {
+  std::vector<std::string> unused;
+  const auto check = [&](const char* name, bool replaced) {
+    const CLI::Option* option = app.get_option_no_throw(name);
+    if (replaced && option != nullptr && option->count() > 0) unused.emplace_back(name);
+  };
+  check("--anchor", used.anchor_len != asked.anchor_len);
+  check("--convention", used.anchor_convention != asked.anchor_convention);
+  check("--query-insert-at", used.query_insert_at != asked.query_insert_at);
+  check("--embed-query", used.embedded_query_len != asked.embedded_query_len);
+  check("--embedded-query", used.embedded_query_len != asked.embedded_query_len);
+  check("--compressor", used.compressor != asked.compressor);
+  check("--keep", used.num_kept != asked.num_kept);
+  check("--block-lens", used.block_lens != asked.block_lens);
+  check("--ape-temperature", used.ape_temperature != asked.ape_temperature);
+  check("--ape-scale", used.ape_scale != asked.ape_scale);
+  if (unused.empty() || !speaks_for_run()) return;
+  fmt::print(stderr, "{}: note: method {} does not use {}\n", app.get_name(), method,
+             fmt::join(unused, ", "));
+}
+
+}  // namespace apb

@@ -1,0 +1,41 @@
+#include "reference/cli/whole_file.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "reference/core/error.hpp"
+
+namespace apb {
+
+std::string read_whole_file(const std::string& path) {
+  if (std::filesystem::is_directory(path)) throw BadInput(path + ": is a folder");
+  std::ifstream file(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (!file.is_open() || file.bad()) throw BadInput(path + ": cannot be read");
+  return text;
+}
+
+void write_whole_file(const std::string& path, const std::string& text) {
+  std::error_code error;
+  const auto kind = std::filesystem::symlink_status(path, error).type();
+  if (kind != std::filesystem::file_type::not_found &&
+      kind != std::filesystem::file_type::regular) {
+    throw BadInput(path + ": must be a new file or a regular one");
+  }
+  const std::string temporary = fmt::format("{}.part-{}", path, getpid());
+  std::ofstream file(temporary, std::ios::binary);
+  if (!file) throw BadInput(path + ": cannot be created (folder missing or not writable)");
+  file << text;
+  file.close();
+  if (file) std::filesystem::rename(temporary, path, error);
+  if (!file || error) {
+    std::filesystem::remove(temporary, error);
+    throw CannotRun(path + ": cannot be written (disk full?)");
+  }
+}
+
+}  // namespace apb

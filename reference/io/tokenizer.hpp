@@ -1,0 +1,41 @@
+#pragma once
+/// \file
+/// Text to token ids and back. Encoding is Python's business (byte-level BPE of the `tokenizers`
+/// library, by import.py); decoding is a table look-up and done here.
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "reference/core/index.hpp"
+
+namespace apb {
+
+struct EncodedText {
+  std::vector<int> ids;
+  std::vector<std::pair<Index, Index>> offsets;  ///< bytes [begin, end) of the text, per token
+
+  /// Tokens that touch the bytes [begin, end): first and one past the last.
+  [[nodiscard]] std::pair<Index, Index> tokens_of_bytes(Index begin, Index end) const;
+};
+
+class Tokenizer {
+ public:
+  /// The tokenizer that a weights file carries. \throws BadInput if it has none
+  [[nodiscard]] static Tokenizer of_weights_file(const std::string& path);
+  /// Every byte is a token: for the toy model.
+  [[nodiscard]] static Tokenizer of_bytes();
+
+  /// Encodes several texts at once (one Python process).
+  /// \throws CannotRun if Python or its packages are missing
+  [[nodiscard]] std::vector<EncodedText> encode(const std::vector<std::string>& texts) const;
+
+  /// The bytes that the tokens stand for.
+  [[nodiscard]] std::string decode(const std::vector<int>& ids) const;
+
+ private:
+  std::string weights_path_;              ///< empty: byte tokens
+  std::vector<std::string> token_bytes_;  ///< per token id
+};
+
+}  // namespace apb
