@@ -1,8 +1,8 @@
 // apb case: make a case file - one layer's attention, selection and merge with all inputs - or
 // check one.
 
-#include <fmt/core.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "reference/core/hdf5_file.hpp"
 #include "reference/core/hdf5_guard.hpp"
