@@ -1,12 +1,11 @@
-# cmake --install: headers, libraries and a package config (find_package(apb), targets apb::core,
-# apb::attention, apb::comm, apb::methods, apb::model, apb::verify), the tools, and what the tools
-# read. The tree may be moved as a whole.
+# cmake --install: headers, libraries and a package config (find_package(apb COMPONENTS core) gives
+# apb::core; the components are core, attention, comm, methods, model, verify), the tools, and what
+# the tools read. The tree may be moved as a whole.
 include(CMakePackageConfigHelpers)
 
 set(APB_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/apb)
 
-foreach(library IN ITEMS options core attention comm methods model verify)
-  add_library(apb::${library} ALIAS apb_${library})
+foreach(library IN ITEMS options ${APB_COMPONENTS})
   set_target_properties(apb_${library} PROPERTIES EXPORT_NAME ${library})
   install(TARGETS apb_${library} EXPORT apb ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endforeach()

@@ -1,6 +1,8 @@
 // Reads case files and checks all of them: sizes before room is made for them, layout against the
 // configuration, every input against the precision it claims.
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 #include <limits>

@@ -1,5 +1,7 @@
 #include "reference/core/case_tensors.hpp"
 
+#include <fmt/ranges.h>
+
 #include <array>
 #include <cmath>
 

@@ -1,5 +1,7 @@
 #include "reference/core/hdf5_file.hpp"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "reference/core/error.hpp"

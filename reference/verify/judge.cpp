@@ -1,6 +1,7 @@
 #include "reference/verify/judge.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 

@@ -65,7 +65,8 @@ HeadsTensor<double> random_heads(SeededRandom& random, Index rows, Index heads, 
 }
 
 CaseRank random_rank(SeededRandom& random, const GridShape& shape, ValueType type) {
-  const auto& [lengths, heads, batch] = shape;
+  const Lengths& lengths = shape.lengths;
+  const Heads& heads = shape.heads;
   const Index rows = lengths.anchor + lengths.block;
   const auto make = [&](Index count, Index num_heads, double spread) {
     return random_heads(random, count, num_heads, heads.head_dim, spread, type);

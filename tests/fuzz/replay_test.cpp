@@ -1,6 +1,7 @@
 // The fuzz target's body without a fuzzer: the corpus, and random scripts from a seed.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <array>
 #include <filesystem>

@@ -134,7 +134,7 @@ def program(folder: str, name: str) -> Path:
     """A tool's executable; ends the script if it was not built."""
     path = Path(folder).resolve() / name
     if not path.exists():
-        print(f"FAILED: {path} is missing (build target: tools)")
+        print(f"FAILED: {path} is missing (build target: apb_all_tools)")
         sys.exit(1)
     return path
 

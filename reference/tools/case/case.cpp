@@ -1,8 +1,8 @@
 // apb case: make a case file - one layer's attention, selection and merge with all inputs - or
 // check one.
 
-#include <fmt/core.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "reference/cases/preset_case.hpp"
 #include "reference/cases/random_case.hpp"

@@ -1,0 +1,29 @@
+# Flags of this project's own C++ files. They are this folder's, not the libraries' interface:
+# neither an installed library nor a project that contains this one passes them on, and they never
+# reach nvcc.
+set(own_flags)
+if(APB_NATIVE)
+  list(APPEND own_flags -march=native)
+endif()
+if(PROJECT_IS_TOP_LEVEL)
+  list(APPEND own_flags -Wall -Wextra -Wpedantic -Wshadow -Wconversion)
+endif()
+if(APB_WARNINGS_AS_ERRORS)
+  list(APPEND own_flags -Werror)
+endif()
+
+# Known false alarms of GCC.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  if(CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+    # On std::string (GCC bug 105651), and on GCC's own AVX-512 intrinsics, which start from a
+    # register that is undefined on purpose (GCC bug 105593).
+    list(APPEND own_flags -Wno-restrict -Wno-uninitialized -Wno-maybe-uninitialized)
+  endif()
+  if(APB_SANITIZE)
+    # The checks that sanitizers put between keep GCC from seeing what it knows otherwise: g++ 13
+    # calls reading a one-element initializer list out of bounds.
+    list(APPEND own_flags -Wno-array-bounds -Wno-stringop-overread)
+  endif()
+endif()
+
+add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:${own_flags}>")
