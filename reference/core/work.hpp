@@ -2,9 +2,8 @@
 /// \file
 /// The work of one layer of prefill in closed form: what the code would count, without running it.
 ///
-/// layer_work holds for every prefill of the form [anchor, passing, block], whatever the method
-/// (method_config); the others have a function each. Tests compare all of them with the real
-/// counters.
+/// layer_work holds for every prefill of the form [anchor, passing, block], whatever the method;
+/// the others have a form of their own (plans/). Tests compare all of them with the real counters.
 
 #include <vector>
 
@@ -30,22 +29,6 @@ struct LayerSizes {
 /// \param element_bytes size of an element that is sent, e.g. 2 for bfloat16
 /// \throws BadInput as ApbConfig::validate, or if a count does not fit 62 bits
 [[nodiscard]] std::vector<Counters> layer_work(const ApbConfig& config, Index element_bytes,
-                                               const LayerSizes& sizes = {});
-
-/// As layer_work, for Ring: every rank's keys and values go around, H - 1 steps.
-[[nodiscard]] std::vector<Counters> ring_work(const ApbConfig& config, Index element_bytes,
-                                              const LayerSizes& sizes = {});
-
-/// As layer_work, for zigzag Ring: rank r holds chunks r and 2 H - 1 - r of 2 H.
-[[nodiscard]] std::vector<Counters> zigzag_ring_work(const ApbConfig& config, Index element_bytes,
-                                                     const LayerSizes& sizes = {});
-
-/// As layer_work, for Ulysses: rank r attends with KV heads [r h_kv / H, (r + 1) h_kv / H).
-[[nodiscard]] std::vector<Counters> ulysses_work(const ApbConfig& config, Index element_bytes,
-                                                 const LayerSizes& sizes = {});
-
-/// As layer_work, for Spava: anchor, chunks r and 2 H - 1 - r, and the query on every rank.
-[[nodiscard]] std::vector<Counters> spava_work(const ApbConfig& config, Index element_bytes,
                                                const LayerSizes& sizes = {});
 
 }  // namespace apb

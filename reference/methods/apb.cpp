@@ -1,3 +1,5 @@
+// APB (arXiv 2502.12085): anchor block, block compression, passing block, tailored attention.
+//
 // APB, one layer of prefill on one rank. It reads as the paper's algorithm 2:
 //
 //   rows of rank r     [ anchor A | block B_r ]         rank 0 has no anchor
@@ -8,11 +10,10 @@
 // P_r holds what ranks 0 … r-1 kept of their blocks in this very layer. It is dropped after the
 // attention: only rows of [A | B_r] go on to the feed-forward network and into the cache.
 
-#include "reference/methods/apb.hpp"
-
 #include "reference/attention/block_scores.hpp"
 #include "reference/attention/partial_rows.hpp"
 #include "reference/attention/passing.hpp"
+#include "reference/methods/define_method.hpp"
 
 namespace apb {
 namespace {
@@ -29,9 +30,10 @@ Selection<Scalar> compress_block(const RankContext& context, const LayerInput<Sc
 
 }  // namespace
 
+/// One layer of APB's prefill on one rank (algorithm 2 of the paper). Collective.
 template <class Scalar>
-LayerOutput<Scalar> apb_attention(const RankContext& context, const LayerInput<Scalar>& input,
-                                  Counters& counters) {
+LayerOutput<Scalar> attention_of(MethodTag<Method::kApb> /*unused*/, const RankContext& context,
+                                 const LayerInput<Scalar>& input, Counters& counters) {
   const Index anchor_rows = context.rank_layout().anchor_rows;
   const Index block_len = context.rank_layout().block_len;
   const double scale = context.config.softmax_scale;
@@ -70,8 +72,7 @@ LayerOutput<Scalar> apb_attention(const RankContext& context, const LayerInput<S
   return {stack_rows(std::move(anchor), block), std::move(selection)};
 }
 
-template LayerOutput<float> apb_attention(const RankContext&, const LayerInput<float>&, Counters&);
-template LayerOutput<double> apb_attention(const RankContext&, const LayerInput<double>&,
-                                           Counters&);
+template struct MethodCode<Method::kApb, float>;
+template struct MethodCode<Method::kApb, double>;
 
 }  // namespace apb

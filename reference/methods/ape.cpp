@@ -1,3 +1,7 @@
+// APE, adaptive parallel encoding (arXiv 2502.05431): the contexts are encoded apart, each behind
+// a copy of one prefix and at the same positions; the query attends to all of them with a
+// temperature and a scale.
+//
 // APE, one layer of prefill on one rank:
 //
 //   rows of rank r     [ prefix | context C_r ], rank 0's block holds the prefix itself
@@ -9,49 +13,32 @@
 // by a temperature T below 1, and their log-sum-exp is scaled by S T: many contexts side by side
 // otherwise draw too much and too evenly.
 
-#include "reference/methods/ape.hpp"
-
 #include <algorithm>
 
 #include "reference/attention/merge.hpp"
 #include "reference/attention/merge_over_ranks.hpp"
 #include "reference/attention/partial_rows.hpp"
-#include "reference/methods/full.hpp"
+#include "reference/methods/define_method.hpp"
 
 namespace apb {
 
-ApbConfig ape_config(ApbConfig config) {
-  const Index prefix_len = config.anchor_len;
-  config = exact_config(std::move(config));
-  config.anchor_len = prefix_len;
-  return config;
-}
-
-BlockLayout ape_layout(const ApbConfig& config) {
-  BlockLayout layout = make_block_layout(config);
-  layout.query_position = config.anchor_len;
-  for (RankLayout& rank : layout.ranks) {
-    for (RowRun& run : rank.runs) {
-      const bool context_only = run.segment == Segment::kBlock && &rank != &layout.ranks.front();
-      if (context_only) run.first_position = config.anchor_len;
-      layout.query_position = std::max(layout.query_position, run.first_position + run.count);
-    }
-  }
-  return layout;
-}
-
+/// One layer of APE's prefill on one rank: causal over [prefix, context].
 template <class Scalar>
-LayerOutput<Scalar> ape_attention(const RankContext& context, const LayerInput<Scalar>& input,
-                                  Counters& counters) {
+LayerOutput<Scalar> attention_of(MethodTag<Method::kApe> /*unused*/, const RankContext& context,
+                                 const LayerInput<Scalar>& input, Counters& counters) {
   const std::array<KeySegment<Scalar>, 1> prefix_and_context{
       {{input.key, input.value, Visibility::kCausal}}};
   return {attend<Scalar>(input.query, prefix_and_context, context.config.softmax_scale, counters),
           {}};
 }
 
+/// The query's attention: to all contexts together with scores divided by the temperature T, to all
+/// else (prefix, query, answer) plainly, merged with weights exp(S T lse_contexts) and
+/// exp(lse_rest), S the scale. T = S = 1 is plain attention. Collective: one all-gather.
 template <class Scalar>
-AttentionPartial<Scalar> ape_query_attention(const RankContext& context,
-                                             const QueryInput<Scalar>& input, Counters& counters) {
+AttentionPartial<Scalar> query_attention_of(MethodTag<Method::kApe> /*unused*/,
+                                            const RankContext& context,
+                                            const QueryInput<Scalar>& input, Counters& counters) {
   const ApbConfig& config = context.config;
   const int rank = context.communicator.rank();
   const Index prefix_rows = rank == 0 ? config.anchor_len : 0;
@@ -80,12 +67,7 @@ AttentionPartial<Scalar> ape_query_attention(const RankContext& context,
   return merge_partials<Scalar>(parts);
 }
 
-template LayerOutput<float> ape_attention(const RankContext&, const LayerInput<float>&, Counters&);
-template LayerOutput<double> ape_attention(const RankContext&, const LayerInput<double>&,
-                                           Counters&);
-template AttentionPartial<float> ape_query_attention(const RankContext&, const QueryInput<float>&,
-                                                     Counters&);
-template AttentionPartial<double> ape_query_attention(const RankContext&, const QueryInput<double>&,
-                                                      Counters&);
+template struct MethodCode<Method::kApe, float>;
+template struct MethodCode<Method::kApe, double>;
 
 }  // namespace apb

@@ -1,32 +1,19 @@
-#include "reference/methods/full.hpp"
+// Full attention: rank 0 computes the whole document, the others wait. The truth that all other
+// methods are compared with.
+
+#include "reference/methods/define_method.hpp"
 
 namespace apb {
 
-ApbConfig exact_config(ApbConfig config) {
-  config.anchor_len = 0;
-  config.embedded_query_len = 0;
-  config.anchor_convention = AnchorConvention::kPaper;
-  config.query_insert_at = 0;
-  config.compressor = Compressor::kNone;
-  config.num_kept = 0;
-  return config;
-}
-
-ApbConfig full_config(ApbConfig config) {
-  config.block_lens.assign(static_cast<std::size_t>(config.num_ranks), 0);
-  config.block_lens.front() = config.doc_len;
-  return exact_config(std::move(config));
-}
-
+/// Causal attention over the document.
 template <class Scalar>
-LayerOutput<Scalar> full_attention(const RankContext& context, const LayerInput<Scalar>& input,
-                                   Counters& counters) {
+LayerOutput<Scalar> attention_of(MethodTag<Method::kFull> /*unused*/, const RankContext& context,
+                                 const LayerInput<Scalar>& input, Counters& counters) {
   const std::array<KeySegment<Scalar>, 1> document{{{input.key, input.value, Visibility::kCausal}}};
   return {attend<Scalar>(input.query, document, context.config.softmax_scale, counters), {}};
 }
 
-template LayerOutput<float> full_attention(const RankContext&, const LayerInput<float>&, Counters&);
-template LayerOutput<double> full_attention(const RankContext&, const LayerInput<double>&,
-                                            Counters&);
+template struct MethodCode<Method::kFull, float>;
+template struct MethodCode<Method::kFull, double>;
 
 }  // namespace apb

@@ -1,3 +1,5 @@
+// Ring attention (arXiv 2310.01889), contiguous blocks: exact, every rank sees every key pass by.
+//
 // Ring attention, one layer of prefill on one rank:
 //
 //   rows of rank r     block B_r
@@ -8,16 +10,17 @@
 //
 // Partial results are merged by their log-sum-exp, so the result is exact.
 
-#include "reference/methods/ring.hpp"
-
 #include "reference/attention/merge.hpp"
+#include "reference/methods/define_method.hpp"
 #include "reference/methods/ring_step.hpp"
 
 namespace apb {
 
+/// One layer of ring attention's prefill on one rank. Collective.
+/// \param context made from exact_config
 template <class Scalar>
-LayerOutput<Scalar> ring_attention(const RankContext& context, const LayerInput<Scalar>& input,
-                                   Counters& counters) {
+LayerOutput<Scalar> attention_of(MethodTag<Method::kRing> /*unused*/, const RankContext& context,
+                                 const LayerInput<Scalar>& input, Counters& counters) {
   Communicator& communicator = context.communicator;
   const double scale = context.config.softmax_scale;
   const std::array<KeySegment<Scalar>, 1> own{{{input.key, input.value, Visibility::kCausal}}};
@@ -37,8 +40,7 @@ LayerOutput<Scalar> ring_attention(const RankContext& context, const LayerInput<
   return {std::move(result), {}};
 }
 
-template LayerOutput<float> ring_attention(const RankContext&, const LayerInput<float>&, Counters&);
-template LayerOutput<double> ring_attention(const RankContext&, const LayerInput<double>&,
-                                            Counters&);
+template struct MethodCode<Method::kRing, float>;
+template struct MethodCode<Method::kRing, double>;
 
 }  // namespace apb

@@ -1,3 +1,9 @@
+// Spava (arXiv 2601.21444): APB with 2 H virtual ranks in zigzag order, so that all ranks have the
+// same passing length, a training-free selection, and the query fused into the prefill.
+//
+// Other than in the authors' code, scores are pooled inside each chunk, never over its borders,
+// and the number of kept entries is not rounded to multiples of 128.
+//
 // Spava, one layer of prefill on one rank of H:
 //
 //   document           [ anchor A | chunks C_0 … C_(2H-1) ], chunk v is virtual rank v's block
@@ -10,13 +16,11 @@
 // rank, so that all ranks have the same work. The steps below stand in the order in which the
 // authors overlap them; here each exchange is waited for.
 
-#include "reference/methods/spava.hpp"
-
 #include "reference/attention/block_scores.hpp"
 #include "reference/attention/merge_over_ranks.hpp"
 #include "reference/attention/partial_rows.hpp"
 #include "reference/attention/passing.hpp"
-#include "reference/methods/spava_layout.hpp"
+#include "reference/methods/define_method.hpp"
 
 namespace apb {
 namespace {
@@ -103,9 +107,11 @@ Selection<Scalar> join(Selection<Scalar> early, const Selection<Scalar>& late) {
 
 }  // namespace
 
+/// One layer of Spava's prefill on one rank. Collective.
+/// \returns attention of all rows; of the query, exact attention over the whole document
 template <class Scalar>
-LayerOutput<Scalar> spava_attention(const RankContext& context, const LayerInput<Scalar>& input,
-                                    Counters& counters) {
+LayerOutput<Scalar> attention_of(MethodTag<Method::kSpava> /*unused*/, const RankContext& context,
+                                 const LayerInput<Scalar>& input, Counters& counters) {
   const ApbConfig& config = context.config;
   const double scale = config.softmax_scale;
   const int rank = context.communicator.rank();
@@ -153,9 +159,7 @@ LayerOutput<Scalar> spava_attention(const RankContext& context, const LayerInput
   return {stack_rows(std::move(result), query_result), std::move(selection)};
 }
 
-template LayerOutput<float> spava_attention(const RankContext&, const LayerInput<float>&,
-                                            Counters&);
-template LayerOutput<double> spava_attention(const RankContext&, const LayerInput<double>&,
-                                             Counters&);
+template struct MethodCode<Method::kSpava, float>;
+template struct MethodCode<Method::kSpava, double>;
 
 }  // namespace apb

@@ -1,3 +1,5 @@
+// DeepSpeed-Ulysses (arXiv 2309.14509): exact; the ranks swap rows for heads and back.
+//
 // DeepSpeed-Ulysses, one layer of prefill on one rank:
 //
 //   before             rank r holds all heads of its rows B_r
@@ -7,7 +9,7 @@
 //
 // Query heads go where their KV head goes.
 
-#include "reference/methods/ulysses.hpp"
+#include "reference/methods/define_method.hpp"
 
 namespace apb {
 namespace {
@@ -124,9 +126,15 @@ HeadsTensor<Scalar> heads_for_rows(const RankContext& context, const HeadsTensor
 
 }  // namespace
 
+/// One layer of Ulysses' prefill on one rank. Collective.
+///
+/// Any number of ranks: KV head k goes to the rank r whose part [r h_kv / H, (r + 1) h_kv / H)
+/// holds it, so that with more ranks than KV heads some have nothing to do.
+/// \param context made from exact_config
+/// \returns attention whose lse is empty: it stays on the ranks that computed it
 template <class Scalar>
-LayerOutput<Scalar> ulysses_attention(const RankContext& context, const LayerInput<Scalar>& input,
-                                      Counters& counters) {
+LayerOutput<Scalar> attention_of(MethodTag<Method::kUlysses> /*unused*/, const RankContext& context,
+                                 const LayerInput<Scalar>& input, Counters& counters) {
   const AllRows<Scalar> all = rows_for_heads(context, input);
   HeadsTensor<Scalar> out = all.query;  // right already where there is no head
   if (all.key.heads() > 0) {
@@ -139,9 +147,7 @@ LayerOutput<Scalar> ulysses_attention(const RankContext& context, const LayerInp
   return output;
 }
 
-template LayerOutput<float> ulysses_attention(const RankContext&, const LayerInput<float>&,
-                                              Counters&);
-template LayerOutput<double> ulysses_attention(const RankContext&, const LayerInput<double>&,
-                                               Counters&);
+template struct MethodCode<Method::kUlysses, float>;
+template struct MethodCode<Method::kUlysses, double>;
 
 }  // namespace apb

@@ -1,3 +1,6 @@
+// Zigzag ring attention: the ring, with the document cut so that every rank has the same work (if
+// 2 H divides the document; else the last chunks are shorter).
+//
 // Zigzag ring attention, one layer of prefill on one rank of H:
 //
 //   document           chunks C_0 … C_(2H-1)
@@ -9,12 +12,9 @@
 //
 // With chunks of one length every rank has the same work in every step.
 
-#include "reference/methods/zigzag_ring.hpp"
-
 #include "reference/attention/merge.hpp"
 #include "reference/attention/partial_rows.hpp"
-#include "reference/core/error.hpp"
-#include "reference/methods/full.hpp"
+#include "reference/methods/define_method.hpp"
 #include "reference/methods/ring_step.hpp"
 
 namespace apb {
@@ -35,44 +35,11 @@ void merge_into(AttentionPartial<Scalar>& result, AttentionPartial<Scalar> more)
 
 }  // namespace
 
-ApbConfig zigzag_config(ApbConfig config) {
-  if (!config.block_lens.empty()) {
-    throw BadInput("config", "block_lens", fmt::format("{} lengths", config.block_lens.size()),
-                   "left out: this method cuts the document into two chunks a rank");
-  }
-  config = exact_config(std::move(config));
-  config.validate();
-  for (const RankLayout& rank : zigzag_layout(config).ranks) {
-    config.block_lens.push_back(rank.block_len);
-  }
-  return config;
-}
-
-BlockLayout zigzag_layout(const ApbConfig& config) {
-  const Index num_ranks = config.num_ranks;
-  const auto chunks = equal_chunks(0, config.doc_len, 2 * num_ranks);
-  BlockLayout layout;
-  layout.appending_rank = config.num_ranks - 1;
-  layout.query_position = config.doc_len;
-  for (Index r = 0; r < num_ranks; ++r) {
-    RankLayout rank;
-    rank.block_begin = chunks[static_cast<std::size_t>(r)].begin;
-    for (const Index c : {r, 2 * num_ranks - 1 - r}) {
-      const Chunk& chunk = chunks[static_cast<std::size_t>(c)];
-      rank.block_len += chunk.count();
-      if (chunk.count() == 0) continue;
-      rank.runs.push_back(
-          {Segment::kBlock, RowSource::kDocument, chunk.begin, chunk.begin, chunk.count()});
-    }
-    rank.cached = {{0, rank.block_len}};
-    layout.ranks.push_back(std::move(rank));
-  }
-  return layout;
-}
-
+/// One layer of zigzag ring attention's prefill on one rank. Collective.
 template <class Scalar>
-LayerOutput<Scalar> zigzag_ring_attention(const RankContext& context,
-                                          const LayerInput<Scalar>& input, Counters& counters) {
+LayerOutput<Scalar> attention_of(MethodTag<Method::kZigzagRing> /*unused*/,
+                                 const RankContext& context, const LayerInput<Scalar>& input,
+                                 Counters& counters) {
   Communicator& communicator = context.communicator;
   const double scale = context.config.softmax_scale;
   const Index early_rows = early_len(context, communicator.rank());
@@ -102,9 +69,7 @@ LayerOutput<Scalar> zigzag_ring_attention(const RankContext& context,
   return {stack_rows(std::move(early), late), {}};
 }
 
-template LayerOutput<float> zigzag_ring_attention(const RankContext&, const LayerInput<float>&,
-                                                  Counters&);
-template LayerOutput<double> zigzag_ring_attention(const RankContext&, const LayerInput<double>&,
-                                                   Counters&);
+template struct MethodCode<Method::kZigzagRing, float>;
+template struct MethodCode<Method::kZigzagRing, double>;
 
 }  // namespace apb

@@ -22,7 +22,7 @@
 #include "tests/comm/exercise.hpp"
 #include "tests/compare.hpp"
 #include "tests/model/model_system.hpp"
-#include "tests/suited.hpp"
+#include "tests/adapted_config.hpp"
 
 namespace apb {
 namespace {
@@ -203,7 +203,7 @@ void compare_models(Communicator& world, Tally& tally) {
   add_random_biases(weights, 4);
   for (const ApbConfig& given : layouts(world.num_ranks())) {
     for (const auto [method, compressor] : kChoices) {
-      ApbConfig config = suited(method, given);
+      ApbConfig config = adapted_to(method, given);
       config.compressor = compressor;
       config.num_kept = compressor == Compressor::kNone ? 0 : 4;
       config.ape_temperature = 0.9;

@@ -6,11 +6,11 @@
 #include "reference/attention/visibility.hpp"
 #include "reference/core/error.hpp"
 #include "reference/model/prefill.hpp"
+#include "tests/adapted_config.hpp"
 #include "tests/catch.hpp"
 #include "tests/local_ranks.hpp"
 #include "tests/methods/attention_system.hpp"
 #include "tests/model/model_system.hpp"
-#include "tests/suited.hpp"
 
 namespace apb {
 namespace {
@@ -19,8 +19,9 @@ namespace {
 template <class Scalar>
 void check_layer(const ApbConfig& given, RandomTensors& random) {
   const auto tokens = random_tokens<Scalar>(given, random);
-  for (const Method method : kMethods) {
-    const ApbConfig fitting = suited(method, given);
+  for (const MethodEntry& entry : kMethodList) {
+    const Method method = entry.method;
+    const ApbConfig fitting = adapted_to(method, given);
     CAPTURE(to_string(method), given.doc_len, given.num_ranks, given.block_lens, given.anchor_len,
             to_string(given.anchor_convention), given.embedded_query_len, given.num_kept,
             to_string(given.compressor));
@@ -114,8 +115,9 @@ TEST_CASE("work equals the counters of a prefill, projections included", "[work]
     for (const auto& block_lens : kBlocks) {
       ApbConfig given = busy_config(block_lens, convention);
       set_model_shape(given, weights.shape);
-      for (const Method method : kMethods) {
-        const ApbConfig config = method_config(method, suited(method, given));
+      for (const MethodEntry& entry : kMethodList) {
+        const Method method = entry.method;
+        const ApbConfig config = method_config(method, adapted_to(method, given));
         const auto work = method_work(method, config, sizeof(float), sizes);
         const auto counted = prefill_counters(method, config, weights);
         for (std::size_t rank = 0; rank < counted.size(); ++rank) {
@@ -136,7 +138,9 @@ TEST_CASE("work equals the counters of a prefill with retaining heads", "[work]"
       ApbConfig given = busy_config(block_lens, AnchorConvention::kPaper);
       given.compressor = Compressor::kRetainingHead;
       set_model_shape(given, model);
-      for (const Method method : kBlockMethods) {
+      for (const MethodEntry& entry : kMethodList) {
+        if (!entry.block_form) continue;
+        const Method method = entry.method;
         CAPTURE(to_string(method), block_lens, hidden_size);
         const ApbConfig config = method_config(method, given);
         const auto work = layer_work(config, sizeof(float),

@@ -1,11 +1,11 @@
 // Ring, zigzag Ring and Ulysses compute full attention, however the document is cut.
 
 #include "reference/core/error.hpp"
+#include "tests/adapted_config.hpp"
 #include "tests/attention/naive_attention.hpp"
 #include "tests/catch.hpp"
 #include "tests/compare.hpp"
 #include "tests/methods/attention_system.hpp"
-#include "tests/suited.hpp"
 
 namespace apb {
 namespace {
@@ -23,7 +23,8 @@ TEMPLATE_TEST_CASE("exact methods equal full attention", "[methods]", float, dou
             config.head_dim, config.doc_len, 8 * config.softmax_scale, 1.0);
         for (const Method method : {Method::kRing, Method::kZigzagRing, Method::kUlysses}) {
           CAPTURE(to_string(method), doc_len, num_ranks, config.block_lens);
-          const auto exact = document_attention(run_layer(method, suited(method, config), tokens));
+          const auto exact =
+              document_attention(run_layer(method, adapted_to(method, config), tokens));
           REQUIRE(exact.out.rows() == doc_len);
           CHECK(compare(exact.out, full.out) <= 2 * tolerance.out);
           if (method != Method::kUlysses) CHECK(compare(exact.lse, full.lse) <= 2 * tolerance.lse);

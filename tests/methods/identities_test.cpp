@@ -117,7 +117,7 @@ TEMPLATE_TEST_CASE("the order of passing entries changes only rounding", "[metho
 }
 
 TEST_CASE("methods have names, and unknown ones are refused with the known ones", "[methods]") {
-  for (const Method method : kMethods) CHECK(parse_method(to_string(method)) == method);
+  for (const MethodEntry& entry : kMethodList) CHECK(parse_method(entry.name) == entry.method);
   CHECK_THROWS_WITH(parse_method("rings"),
                     "config: method = rings: must be one of full, ring, zigzag_ring, ulysses, "
                     "star, ape, apb, spava");

@@ -14,28 +14,6 @@ namespace {
 
 constexpr int kNumberColumns = 10;
 
-std::string_view in_words(Method method) {
-  switch (method) {
-    case Method::kFull:
-      return "one rank does all; exact";
-    case Method::kRing:
-      return "all keys and values go round; exact";
-    case Method::kZigzagRing:
-      return "the same, work in equal parts; exact";
-    case Method::kUlysses:
-      return "swaps rows for heads and back; exact";
-    case Method::kStar:
-      return "sends nothing; sees anchor and own block";
-    case Method::kApe:
-      return "the same, positions reused, no query";
-    case Method::kApb:
-      return "sends what is kept, sees what was sent";
-    case Method::kSpava:
-      return "the same, two chunks a rank, query fused";
-  }
-  return "";
-}
-
 /// The largest value over ranks.
 Index busiest(const std::vector<Counters>& ranks, std::int64_t Counters::*count) {
   Index most = 0;
@@ -76,17 +54,17 @@ std::string draw_methods(const Example& example, Index element_bytes, const Ink&
   const Index full_flop = busiest(
       method_work(Method::kFull, method_config(Method::kFull, example.given), element_bytes),
       &Counters::attention_flop);
-  for (const Method method : kMethods) {
-    const auto work = work_of(method, example.given, element_bytes);
+  for (const MethodEntry& entry : kMethodList) {
+    const auto work = work_of(entry.method, example.given, element_bytes);
     if (!work) {
-      text += line(to_string(method), {"–", "–", "–", "–"}, in_words(method));
+      text += line(entry.name, {"–", "–", "–", "–"}, entry.summary);
       continue;
     }
     const Index flop = busiest(*work, &Counters::attention_flop);
-    text += line(to_string(method),
+    text += line(entry.name,
                  {short_number(busiest(*work, &Counters::rows_computed)), short_number(flop),
                   share(flop, full_flop), short_number(busiest(*work, &Counters::bytes_received))},
-                 in_words(method));
+                 entry.summary);
   }
   return text;
 }

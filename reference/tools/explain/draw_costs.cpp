@@ -76,7 +76,7 @@ std::string draw_costs(const Example& example, Index element_bytes, const Ink& i
 
   std::string text = section_heading(ink, 5, "WHAT IT COSTS, PER LAYER", sentence);
   text += table_line("", methods, ink, [](const MethodWork& work) {
-    return pad_before(title_of(work.method), kRowsColumns);
+    return pad_before(entry_of(work.method).title, kRowsColumns);
   });
   text += table_line("", methods, ink,
                      [&](const MethodWork&) { return three("rows", "FLOPs", "bytes"); });

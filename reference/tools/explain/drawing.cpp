@@ -111,7 +111,7 @@ std::string for_shown_ranks(const Example& example,
 std::string draw_title(const Example& example, const Ink& ink) {
   const ApbConfig& config = example.config;
   std::string title =
-      fmt::format("One layer of {} prefill: {} on {}", title_of(example.method),
+      fmt::format("One layer of {} prefill: {} on {}", entry_of(example.method).title,
                   counted(config.doc_len, "token"), counted(config.num_ranks, "rank"));
   if (config.num_ranks > 1 && example.method != Method::kFull) {
     title += fmt::format(", anchor {} + {}", counted(example.anchor_tokens(), "token"),

@@ -44,10 +44,6 @@ std::vector<BlockSelection> select_blocks(const ApbConfig& config, const BlockLa
 
 }  // namespace
 
-std::string_view title_of(Method method) {
-  return method == Method::kFull ? "Full" : method == Method::kStar ? "Star" : "APB";
-}
-
 Index Example::anchor_tokens() const {
   Index tokens = 0;
   for (const RowRun& run : layout.ranks.back().runs) {
@@ -89,7 +85,7 @@ std::string Example::row_label(int of_rank, Index row) const {
 }
 
 Example make_example(Method method, const ApbConfig& config, std::optional<int> rank) {
-  if (std::ranges::find(kBlockMethods, method) == kBlockMethods.end()) {
+  if (!entry_of(method).block_form) {
     throw BadInput("command line", "--method", to_string(method),
                    "full, star or apb (--compare puts the others beside them)");
   }

@@ -12,9 +12,6 @@
 
 namespace apb {
 
-/// "Full", "Star" or "APB".
-[[nodiscard]] std::string_view title_of(Method method);
-
 /// KV head 0 of one rank's block: what the rank keeps of it.
 struct BlockSelection {
   Matrix<double> scores;  ///< [block_rows, 1], before pooling

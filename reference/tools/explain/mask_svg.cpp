@@ -115,7 +115,7 @@ class MaskPicture {
 
   [[nodiscard]] std::string title() const {
     return fmt::format("What rank {} (of ranks 0…{}) sees in {}", example_.rank,
-                       example_.config.num_ranks - 1, title_of(example_.method));
+                       example_.config.num_ranks - 1, entry_of(example_.method).title);
   }
 
   [[nodiscard]] std::string subtitle() const {

@@ -1,8 +1,8 @@
 #pragma once
 /// \file
-/// Who holds what in Spava (see spava.hpp): 2 H virtual blocks in zigzag order behind one anchor.
+/// Spava's plan: 2 H virtual blocks in zigzag order behind one anchor (methods/spava.hpp).
 
-#include "reference/core/block_layout.hpp"
+#include "reference/core/work.hpp"
 
 namespace apb {
 
@@ -13,7 +13,7 @@ inline constexpr int kSpavaQueryRank = 0;
 /// block_lens become the document tokens that each rank caches.
 /// \throws BadInput if block lengths are given, the anchor is longer than what rank 0 caches, or
 /// the compressor is retaining_head
-[[nodiscard]] ApbConfig spava_config(ApbConfig config);
+[[nodiscard]] ApbConfig spava_config(const ApbConfig& given);
 
 /// Rows of rank r: [anchor | chunk r | chunk 2 H - 1 - r | query]. The anchor, the first anchor_len
 /// tokens, is on every rank; the chunks share the rest of the document. Each rank caches its part
@@ -26,5 +26,9 @@ inline constexpr int kSpavaQueryRank = 0;
 
 /// Anchor rows that a rank caches: [rank anchor_len / H, (rank + 1) anchor_len / H).
 [[nodiscard]] RowRange spava_cached_anchor(const ApbConfig& config, Index rank);
+
+/// Work of one layer (work.hpp): anchor, chunks r and 2 H - 1 - r, and the query on every rank.
+[[nodiscard]] std::vector<Counters> spava_work(const ApbConfig& config, Index element_bytes,
+                                               const LayerSizes& sizes);
 
 }  // namespace apb

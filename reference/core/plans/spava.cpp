@@ -1,8 +1,9 @@
-#include "reference/methods/spava_layout.hpp"
+#include "reference/core/plans/spava.hpp"
 
 #include <algorithm>
 
 #include "reference/core/error.hpp"
+#include "reference/core/work_parts.hpp"
 
 namespace apb {
 
@@ -26,7 +27,8 @@ RowRange spava_cached_anchor(const ApbConfig& config, Index rank) {
   return {begin, (rank + 1) * config.anchor_len / config.num_ranks - begin};
 }
 
-ApbConfig spava_config(ApbConfig config) {
+ApbConfig spava_config(const ApbConfig& given) {
+  ApbConfig config = given;
   if (!config.block_lens.empty()) {
     throw BadInput("config", "block_lens", fmt::format("{} lengths", config.block_lens.size()),
                    "left out: this method cuts the document into two chunks a rank");
@@ -42,6 +44,7 @@ ApbConfig spava_config(ApbConfig config) {
   config.embedded_query_len = config.query_len;
   config.anchor_convention = AnchorConvention::kPaper;
   config.query_insert_at = 0;
+  config.ape_temperature = config.ape_scale = 1;
   for (const RankLayout& rank : spava_layout(config).ranks) {
     const bool caches_query = config.block_lens.empty();  // rank 0
     config.block_lens.push_back(rank.cached_rows() - (caches_query ? rank.query_rows : 0));
@@ -79,6 +82,52 @@ BlockLayout spava_layout(const ApbConfig& config) {
     layout.ranks.push_back(std::move(rank));
   }
   return layout;
+}
+
+std::vector<Counters> spava_work(const ApbConfig& config, Index element_bytes,
+                                 const LayerSizes& sizes) {
+  config.validate();
+  const Index num_ranks = config.num_ranks;
+  const auto chunks = equal_chunks(config.anchor_len, config.doc_len, 2 * num_ranks);
+  const bool keeps = config.compressor != Compressor::kNone;
+  std::vector<Index> kept;         // of each virtual rank
+  std::vector<Index> kept_before;  // by all virtual ranks before it
+  for (const Chunk& chunk : chunks) {
+    kept_before.push_back(kept.empty() ? 0 : kept_before.back() + kept.back());
+    kept.push_back(keeps ? std::min(config.num_kept, chunk.count()) : 0);
+  }
+  const Index query_rows = config.embedded_query_len;
+  std::vector<Counters> work;
+  for (Index r = 0; r < num_ranks; ++r) {
+    const Index anchor_part =
+        (r + 1) * config.anchor_len / num_ranks - r * config.anchor_len / num_ranks;
+    Index rows = config.anchor_len + query_rows;
+    Index pairs = triangle(config.anchor_len) + query_rows * anchor_part +
+                  (r == 0 ? triangle(query_rows) : 0);
+    Index block_rows = 0;
+    for (const Index v : {r, 2 * num_ranks - 1 - r}) {
+      const Index chunk_len = chunks[static_cast<std::size_t>(v)].count();
+      block_rows += chunk_len;
+      pairs += triangle(chunk_len) +
+               chunk_len * (config.anchor_len + kept_before[static_cast<std::size_t>(v)]) +
+               query_rows * chunk_len;
+    }
+    rows += block_rows;
+    work.push_back(rows_work(config, rows, config.num_q_heads, pairs, sizes));
+    if (config.compressor == Compressor::kQueryAware) {
+      work.back().compressor_flop =
+          checked_product(config, {2, block_rows, config.num_kv_heads, config.head_dim});
+    }
+  }
+  std::vector<Index> own_bytes;
+  for (std::size_t r = 0; r < work.size(); ++r) {
+    const Index own_kept = kept[r] + kept[kept.size() - 1 - r];
+    const Index query_bytes = checked_product(
+        config, {query_rows, config.num_q_heads, config.head_dim + 1, element_bytes});  // out, lse
+    own_bytes.push_back(key_value_bytes(config, own_kept, element_bytes) + query_bytes);
+  }
+  add_all_gather(config, own_bytes, work);
+  return work;
 }
 
 }  // namespace apb

@@ -1,0 +1,12 @@
+#pragma once
+/// \file
+/// Star Attention's plan: an anchor before every block but the first, nothing exchanged.
+
+#include "reference/core/work.hpp"
+
+namespace apb {
+
+/// As given, with nothing kept or passed.
+[[nodiscard]] ApbConfig star_config(const ApbConfig& given);
+
+}  // namespace apb
