@@ -59,12 +59,12 @@ apb::CandidateRank attention(const apb::CaseRank& rank, const apb::ApbConfig& co
 
 int judge_own_attention(const char* path) {
   apb::check_hdf5_in_child(path);
-  const apb::CaseFile problem = apb::read_case(path);
+  const apb::CaseFile case_file = apb::read_case(path);
   apb::CandidateFile candidate;  // computed in float and handed back in float
-  for (const apb::CaseRank& rank : problem.ranks) {
-    candidate.ranks.push_back(attention(rank, problem.config));
+  for (const apb::CaseRank& rank : case_file.ranks) {
+    candidate.ranks.push_back(attention(rank, case_file.config));
   }
-  const apb::Judgement judgement = apb::judge(problem, candidate, {});
+  const apb::Judgement judgement = apb::judge(case_file, candidate, {});
   for (const apb::Verdict& verdict : judgement.verdicts) {
     std::cout << "rank " << verdict.rank << ' ' << verdict.quantity << ": error " << verdict.error
               << ", budget " << verdict.budget << (verdict.pass ? ", pass\n" : ", FAIL\n");

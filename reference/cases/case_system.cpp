@@ -13,9 +13,9 @@ namespace apb {
 namespace {
 
 /// One rank's part of the layer. Collective.
-void select_and_exchange(const CaseFile& problem, const BlockLayout& layout, Index layer,
+void select_and_exchange(const CaseFile& case_file, const BlockLayout& layout, Index layer,
                          CaseRank& rank, Communicator& communicator) {
-  const ApbConfig& config = problem.config;
+  const ApbConfig& config = case_file.config;
   const Index anchor_rows = rank.layout.anchor_rows;
   const auto block_key = rank.key.view().slice(anchor_rows, rank.layout.block_len);
   const auto block_value = rank.value.view().slice(anchor_rows, rank.layout.block_len);
@@ -28,7 +28,7 @@ void select_and_exchange(const CaseFile& problem, const BlockLayout& layout, Ind
   }
   Matrix<double> scores = block_scores<double>(config, rank.layout, layer, rank.query.view(),
                                                block_key, communicator, not_reported, retaining);
-  select_kept(problem.value_type, config.pool_kernel, std::move(scores), rank);
+  select_kept(case_file.value_type, config.pool_kernel, std::move(scores), rank);
   if (config.compressor == Compressor::kQueryAware) {
     rank.score_query =
         embedded_query_rows<double>(config, rank.layout, rank.query.view(), communicator);
@@ -80,13 +80,13 @@ void select_kept(ValueType type, Index pool_kernel, Matrix<double> scores, CaseR
 CaseFile make_case(Method method, const ApbConfig& config, ValueType type, Index layer,
                    std::vector<RowTensors> inputs, std::vector<RetainingCase> retaining) {
   const BlockLayout layout = make_block_layout(config);
-  CaseFile problem;
-  problem.method = to_string(method);
-  problem.config = config;
-  problem.value_type = type;
+  CaseFile case_file;
+  case_file.method = to_string(method);
+  case_file.config = config;
+  case_file.value_type = type;
   for (int number = 0; number < config.num_ranks; ++number) {
     const auto at = static_cast<std::size_t>(number);
-    CaseRank& rank = problem.ranks.emplace_back();
+    CaseRank& rank = case_file.ranks.emplace_back();
     rank.rank = number;
     rank.layout = layout.ranks[at];
     rank.query = std::move(inputs[at].query);
@@ -99,27 +99,27 @@ CaseFile make_case(Method method, const ApbConfig& config, ValueType type, Index
   }
   if (config.compressor != Compressor::kNone && config.num_ranks > 1) {
     run_local_ranks(config.num_ranks, 1, [&](Communicator& communicator) {
-      CaseRank& rank = problem.ranks[static_cast<std::size_t>(communicator.rank())];
-      select_and_exchange(problem, layout, layer, rank, communicator);
+      CaseRank& rank = case_file.ranks[static_cast<std::size_t>(communicator.rank())];
+      select_and_exchange(case_file, layout, layer, rank, communicator);
     });
   }
-  for (std::size_t number = 0; number < problem.ranks.size(); ++number) {
-    problem.ranks[number].passing_doc_pos =
-        passing_positions(std::span(problem.ranks).first(number), config.num_kv_heads);
+  for (std::size_t number = 0; number < case_file.ranks.size(); ++number) {
+    case_file.ranks[number].passing_doc_pos =
+        passing_positions(std::span(case_file.ranks).first(number), config.num_kv_heads);
   }
-  return problem;
+  return case_file;
 }
 
-void add_decode(CaseFile& problem, const RowTensors& query_rows) {
-  DecodeCase& decode = problem.decode.emplace();
+void add_decode(CaseFile& case_file, const RowTensors& query_rows) {
+  DecodeCase& decode = case_file.decode.emplace();
   decode.query = query_rows.query;
   std::vector<AttentionPartial<double>> partials;
   Counters not_reported;
-  for (const CaseRank& rank : problem.ranks) {
+  for (const CaseRank& rank : case_file.ranks) {
     DecodeRank& part = decode.ranks.emplace_back();
     part.key = cached_rows(rank.layout, rank.key);
     part.value = cached_rows(rank.layout, rank.value);
-    if (rank.rank == problem.config.num_ranks - 1) {
+    if (rank.rank == case_file.config.num_ranks - 1) {
       part.query_keys = query_rows.key.rows();
       part.key.append(query_rows.key.view());
       part.value.append(query_rows.value.view());
@@ -132,7 +132,7 @@ void add_decode(CaseFile& problem, const RowTensors& query_rows) {
                       part.value.view().slice(before, part.query_keys), Visibility::kCausal});
     }
     AttentionPartial<double> partial =
-        attend<double>(decode.query.view(), keys, problem.config.softmax_scale, not_reported);
+        attend<double>(decode.query.view(), keys, case_file.config.softmax_scale, not_reported);
     part.out = partial.out;
     part.lse = partial.lse;
     partials.push_back(std::move(partial));
@@ -142,10 +142,10 @@ void add_decode(CaseFile& problem, const RowTensors& query_rows) {
   decode.lse = std::move(merged.lse);
 }
 
-void add_truth(CaseFile& problem) {
+void add_truth(CaseFile& case_file) {
   Counters not_reported;
-  const double scale = problem.config.softmax_scale;
-  for (CaseRank& rank : problem.ranks) {
+  const double scale = case_file.config.softmax_scale;
+  for (CaseRank& rank : case_file.ranks) {
     const Index anchor = rank.layout.anchor_rows;
     const Index block = rank.layout.block_len;
     const auto query = rank.query.view();
@@ -165,8 +165,8 @@ void add_truth(CaseFile& problem) {
   }
 }
 
-void keep_only(CaseFile& problem, int rank) {
-  std::erase_if(problem.ranks, [&](const CaseRank& other) { return other.rank != rank; });
+void keep_only(CaseFile& case_file, int rank) {
+  std::erase_if(case_file.ranks, [&](const CaseRank& other) { return other.rank != rank; });
 }
 
 }  // namespace apb

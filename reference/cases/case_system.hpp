@@ -40,12 +40,12 @@ void select_kept(ValueType type, Index pool_kernel, Matrix<double> scores, CaseR
 
 /// Adds a query pass with its truth. All ranks must be in the case.
 /// \param query_rows query_len rows
-void add_decode(CaseFile& problem, const RowTensors& query_rows);
+void add_decode(CaseFile& case_file, const RowTensors& query_rows);
 
 /// Adds the true out and lse of every rank that is in the case, in double.
-void add_truth(CaseFile& problem);
+void add_truth(CaseFile& case_file);
 
 /// Drops all ranks but one, which its passing block makes complete in itself.
-void keep_only(CaseFile& problem, int rank);
+void keep_only(CaseFile& case_file, int rank);
 
 }  // namespace apb

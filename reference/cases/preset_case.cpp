@@ -116,11 +116,11 @@ CasePreset find_preset(std::string_view name) {
 CaseFile preset_case(const ApbConfig& config, ValueType type, int number) {
   const BlockLayout layout = make_block_layout(config);
   SeededRandom random(config.seed);
-  CaseFile problem;
-  problem.method = to_string(Method::kApb);
-  problem.config = config;
-  problem.value_type = type;
-  CaseRank& rank = problem.ranks.emplace_back();
+  CaseFile case_file;
+  case_file.method = to_string(Method::kApb);
+  case_file.config = config;
+  case_file.value_type = type;
+  CaseRank& rank = case_file.ranks.emplace_back();
   rank.rank = number;
   rank.layout = layout.ranks[static_cast<std::size_t>(number)];
   RowTensors rows = random_rows(config, type, rank.layout.rows(), random);
@@ -133,7 +133,7 @@ CaseFile preset_case(const ApbConfig& config, ValueType type, int number) {
   const auto block_key = rank.key.view().slice(rank.layout.anchor_rows, rank.layout.block_len);
   select_kept(type, config.pool_kernel,
               query_aware_scores<double>(rank.score_query->view(), block_key, not_reported), rank);
-  return problem;
+  return case_file;
 }
 
 }  // namespace apb

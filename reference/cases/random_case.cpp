@@ -64,7 +64,7 @@ void put_nan_last(RowTensors& rows) {
 }
 
 /// Changes rows of a block, an anchor or the query; every precision holds what it puts there.
-void harm(Adversary adversary, RowTensors& rows, bool is_block, SeededRandom& random) {
+void spoil(Adversary adversary, RowTensors& rows, bool is_block, SeededRandom& random) {
   switch (adversary) {
     case Adversary::kHugeLogits:
       fill(rows.query, 64);
@@ -120,8 +120,8 @@ std::vector<RetainingCase> random_retaining(const ApbConfig& config, ValueType t
 }
 
 /// Zeros of every other row become -0: the same numbers, so the same entries are kept.
-void sign_zero_importance(CaseFile& problem) {
-  for (CaseRank& rank : problem.ranks) {
+void sign_zero_importance(CaseFile& case_file) {
+  for (CaseRank& rank : case_file.ranks) {
     for (Index row = 0; row < rank.importance.rows(); row += 2) {
       for (double& value : rank.importance.row(row).reshaped()) {
         if (value == 0) value = -0.0;
@@ -190,11 +190,11 @@ CaseFile random_case(Method method, const ApbConfig& config, ValueType type, Adv
   SeededRandom random(config.seed);
   const BlockLayout layout = make_block_layout(config);
   RowTensors anchor = random_rows(config, type, layout.ranks.back().anchor_rows, random);
-  harm(adversary, anchor, false, random);
+  spoil(adversary, anchor, false, random);
   std::vector<RowTensors> inputs;
   for (const RankLayout& rank : layout.ranks) {
     RowTensors rows = random_rows(config, type, rank.block_len, random);
-    harm(adversary, rows, true, random);
+    spoil(adversary, rows, true, random);
     if (rank.anchor_rows > 0) {
       rows = {stacked(anchor.query, rows.query), stacked(anchor.key, rows.key),
               stacked(anchor.value, rows.value)};
@@ -205,14 +205,14 @@ CaseFile random_case(Method method, const ApbConfig& config, ValueType type, Adv
   if (scores_with_heads(config)) {
     retaining = random_retaining(config, type, layout, inputs, random);
   }
-  CaseFile problem = make_case(method, config, type, 0, std::move(inputs), std::move(retaining));
-  if (adversary == Adversary::kSignedZeros) sign_zero_importance(problem);
+  CaseFile case_file = make_case(method, config, type, 0, std::move(inputs), std::move(retaining));
+  if (adversary == Adversary::kSignedZeros) sign_zero_importance(case_file);
   if (decode) {
     RowTensors query_rows = random_rows(config, type, config.query_len, random);
-    harm(adversary, query_rows, false, random);
-    add_decode(problem, query_rows);
+    spoil(adversary, query_rows, false, random);
+    add_decode(case_file, query_rows);
   }
-  return problem;
+  return case_file;
 }
 
 }  // namespace apb

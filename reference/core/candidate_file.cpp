@@ -127,17 +127,18 @@ void write_rank(Hdf5Writer& file, const CandidateRank& rank) {
 
 }  // namespace
 
-CandidateFile read_candidate(const std::string& path, const CaseFile& problem) {
+CandidateFile read_candidate(const std::string& path, const CaseFile& case_file) {
   const Hdf5Reader file(path);
   require_schema(file);
   CandidateFile candidate;
   candidate.compute_type = read_value_type(file, "compute_dtype");
   candidate.out_type = read_value_type(file, "out_dtype");
-  for (const CaseRank& rank : problem.ranks) {
+  for (const CaseRank& rank : case_file.ranks) {
     if (!file.has(rank_group(rank.rank))) continue;
-    candidate.ranks.push_back(read_rank(file, rank, problem.config));
+    candidate.ranks.push_back(read_rank(file, rank, case_file.config));
   }
-  if (problem.decode && file.has("/decode")) candidate.decode = read_decode(file, problem.config);
+  if (case_file.decode && file.has("/decode"))
+    candidate.decode = read_decode(file, case_file.config);
   return candidate;
 }
 

@@ -91,11 +91,11 @@ struct CandidateFile {
 /// Call check_hdf5_in_child on a file from outside first.
 /// \throws BadInput naming file, key, value and what is allowed
 [[nodiscard]] CaseFile read_case(const std::string& path);
-/// \param problem the case that the candidate answers: gives the shapes
-[[nodiscard]] CandidateFile read_candidate(const std::string& path, const CaseFile& problem);
+/// \param case_file the case that the candidate answers: gives the shapes
+[[nodiscard]] CandidateFile read_candidate(const std::string& path, const CaseFile& case_file);
 
 /// Write under a temporary name, then rename.
-void write_case(const std::string& path, const CaseFile& problem);
+void write_case(const std::string& path, const CaseFile& case_file);
 void write_candidate(const std::string& path, const CandidateFile& candidate);
 
 }  // namespace apb

@@ -40,12 +40,12 @@ Passing derive(std::span<const CaseRank> lower, const RankLayout& layout, const 
 }
 
 Passing read(const Hdf5Reader& file, const std::string& group, const RankLayout& layout,
-             const CaseFile& problem) {
-  const ApbConfig& config = problem.config;
+             const CaseFile& case_file) {
+  const ApbConfig& config = case_file.config;
   const auto tensor = [&](const char* name) {
     auto values =
         read_heads(file, group + name, layout.passing_rows, config.num_kv_heads, config.head_dim);
-    require_representable(file, group + name, problem.value_type, values);
+    require_representable(file, group + name, case_file.value_type, values);
     return values;
   };
   return {
@@ -106,9 +106,9 @@ void require_ascending(const Hdf5Reader& file, const std::string& name,
   }
 }
 
-void complete_passing(const Hdf5Reader& file, const BlockLayout& layout, CaseFile& problem) {
-  for (std::size_t index = 0; index < problem.ranks.size(); ++index) {
-    CaseRank& rank = problem.ranks[index];
+void complete_passing(const Hdf5Reader& file, const BlockLayout& layout, CaseFile& case_file) {
+  for (std::size_t index = 0; index < case_file.ranks.size(); ++index) {
+    CaseRank& rank = case_file.ranks[index];
     const std::string group = rank_group(rank.rank);
     const auto number = static_cast<std::size_t>(rank.rank);
     const bool given = file.has(group + "/passing_key") || file.has(group + "/passing_value") ||
@@ -123,11 +123,12 @@ void complete_passing(const Hdf5Reader& file, const BlockLayout& layout, CaseFil
     }
     Passing passing;
     if (given) {
-      passing = read(file, group, rank.layout, problem);
+      passing = read(file, group, rank.layout, case_file);
       require_possible(file, group, std::span(layout.ranks).first(number), passing.doc_pos);
     }
     if (lower_ranks_here) {
-      Passing derived = derive(std::span(problem.ranks).first(index), rank.layout, problem.config);
+      Passing derived =
+          derive(std::span(case_file.ranks).first(index), rank.layout, case_file.config);
       if (given) require_same(file, group, passing, derived);
       passing = std::move(derived);
     }

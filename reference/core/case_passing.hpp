@@ -10,7 +10,7 @@ namespace apb {
 /// Reads or derives the passing block of every rank of a case, whose other inputs are there.
 /// \param layout of all ranks, in the file or not
 /// \throws BadInput if one is missing, cannot be, or is not what the lower ranks in the file keep
-void complete_passing(const Hdf5Reader& file, const BlockLayout& layout, CaseFile& problem);
+void complete_passing(const Hdf5Reader& file, const BlockLayout& layout, CaseFile& case_file);
 
 /// \throws BadInput if a list of positions does not ascend inside [begin, end)
 /// \param name of the dataset row

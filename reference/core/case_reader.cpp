@@ -11,6 +11,7 @@
 #include "reference/core/case_passing.hpp"
 #include "reference/core/case_tensors.hpp"
 #include "reference/core/error.hpp"
+#include "reference/core/method_list.hpp"
 
 namespace apb {
 namespace {
@@ -78,18 +79,19 @@ ApbConfig read_model_shape(const Hdf5Reader& file) {
 }
 
 /// What a method does not use is switched off in its configuration.
-void require_method(const Hdf5Reader& file, const CaseFile& problem) {
-  const ApbConfig& config = problem.config;
-  if (problem.method != "full" && problem.method != "star" && problem.method != "apb") {
-    throw BadInput(file.path(), "method", problem.method, "one of full, star, apb");
+void require_method(const Hdf5Reader& file, const CaseFile& case_file) {
+  const ApbConfig& config = case_file.config;
+  const auto entry = std::ranges::find(kMethodList, case_file.method, &MethodEntry::name);
+  if (entry == kMethodList.end() || !entry->block_form) {
+    throw BadInput(file.path(), "method", case_file.method, "one of " + block_method_names());
   }
-  if (problem.method != "apb" && config.compressor != Compressor::kNone) {
+  if (!entry->selects && config.compressor != Compressor::kNone) {
     throw BadInput(file.path(), "compressor", to_string(config.compressor),
-                   "none with method " + problem.method);
+                   "none with method " + case_file.method);
   }
   const bool whole = config.block_lens.front() == config.doc_len && config.anchor_len == 0 &&
                      config.embedded_query_len == 0;
-  if (problem.method == "full" && !whole) {
+  if (case_file.method == "full" && !whole) {
     throw BadInput(
         fmt::format("{}: method = full: must have the whole document on rank 0, "
                     "anchor_len 0 and embedded_query_len 0",
@@ -140,8 +142,11 @@ void require_layout(const Hdf5Reader& file, const std::string& group, const Rank
 /// Reads one rank's tensors by name and requires inputs to have the case's precision.
 class RankReader {
  public:
-  RankReader(const Hdf5Reader& file, std::string group, const CaseFile& problem)
-      : file_(file), group_(std::move(group)), config_(problem.config), type_(problem.value_type) {}
+  RankReader(const Hdf5Reader& file, std::string group, const CaseFile& case_file)
+      : file_(file),
+        group_(std::move(group)),
+        config_(case_file.config),
+        type_(case_file.value_type) {}
 
   [[nodiscard]] HeadsTensor<double> heads(const char* name, Index rows, Index num_heads) const {
     auto tensor = read_heads(file_, group_ + name, rows, num_heads, config_.head_dim);
@@ -215,26 +220,26 @@ void RankReader::optional_parts(CaseRank& rank) const {
 }
 
 CaseRank read_rank(const Hdf5Reader& file, const BlockLayout& layout, int number,
-                   const CaseFile& problem) {
+                   const CaseFile& case_file) {
   CaseRank rank;
   rank.rank = number;
   rank.layout = layout.ranks[static_cast<std::size_t>(number)];
   const std::string group = rank_group(number);
   require_layout(file, group, rank.layout);
-  const RankReader reader(file, group, problem);
+  const RankReader reader(file, group, case_file);
   const Index rows = rank.layout.rows();
-  rank.query = reader.heads("/query", rows, problem.config.num_q_heads);
-  rank.key = reader.heads("/key", rows, problem.config.num_kv_heads);
-  rank.value = reader.heads("/value", rows, problem.config.num_kv_heads);
+  rank.query = reader.heads("/query", rows, case_file.config.num_q_heads);
+  rank.key = reader.heads("/key", rows, case_file.config.num_kv_heads);
+  rank.value = reader.heads("/value", rows, case_file.config.num_kv_heads);
   reader.selection(rank);
   reader.optional_parts(rank);
   return rank;
 }
 
-DecodeRank read_decode_rank(const Hdf5Reader& file, int number, const CaseFile& problem) {
-  const ApbConfig& config = problem.config;
+DecodeRank read_decode_rank(const Hdf5Reader& file, int number, const CaseFile& case_file) {
+  const ApbConfig& config = case_file.config;
   const std::string group = "/decode" + rank_group(number);
-  const RankReader reader(file, group, problem);
+  const RankReader reader(file, group, case_file);
   DecodeRank part;
   const std::vector<Index> shape = file.shape(group + "/key");
   const Index cached = shape.empty() ? 0 : shape.front();
@@ -253,13 +258,13 @@ DecodeRank read_decode_rank(const Hdf5Reader& file, int number, const CaseFile& 
   return part;
 }
 
-DecodeCase read_decode(const Hdf5Reader& file, const CaseFile& problem) {
-  const ApbConfig& config = problem.config;
-  const RankReader reader(file, "/decode", problem);
+DecodeCase read_decode(const Hdf5Reader& file, const CaseFile& case_file) {
+  const ApbConfig& config = case_file.config;
+  const RankReader reader(file, "/decode", case_file);
   DecodeCase decode;
   decode.query = reader.heads("/query", config.query_len, config.num_q_heads);
   for (int rank = 0; rank < config.num_ranks; ++rank) {
-    decode.ranks.push_back(read_decode_rank(file, rank, problem));
+    decode.ranks.push_back(read_decode_rank(file, rank, case_file));
   }
   decode.out =
       read_heads(file, "/decode/out", config.query_len, config.num_q_heads, config.head_dim);
@@ -272,18 +277,18 @@ DecodeCase read_decode(const Hdf5Reader& file, const CaseFile& problem) {
 CaseFile read_case(const std::string& path) {
   const Hdf5Reader file(path);
   require_schema(file);
-  CaseFile problem;
-  problem.method = file.string_attribute("method");
-  problem.config = naming_file(file, [&] { return read_model_shape(file); });
-  require_method(file, problem);
-  problem.value_type = read_value_type(file, "value_dtype");
-  const BlockLayout layout = make_block_layout(problem.config);
-  for (const int rank : read_ranks(file, problem.config.num_ranks)) {
-    problem.ranks.push_back(read_rank(file, layout, rank, problem));
+  CaseFile case_file;
+  case_file.method = file.string_attribute("method");
+  case_file.config = naming_file(file, [&] { return read_model_shape(file); });
+  require_method(file, case_file);
+  case_file.value_type = read_value_type(file, "value_dtype");
+  const BlockLayout layout = make_block_layout(case_file.config);
+  for (const int rank : read_ranks(file, case_file.config.num_ranks)) {
+    case_file.ranks.push_back(read_rank(file, layout, rank, case_file));
   }
-  complete_passing(file, layout, problem);
-  if (file.has("/decode")) problem.decode = read_decode(file, problem);
-  return problem;
+  complete_passing(file, layout, case_file);
+  if (file.has("/decode")) case_file.decode = read_decode(file, case_file);
+  return case_file;
 }
 
 }  // namespace apb

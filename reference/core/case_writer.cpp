@@ -12,19 +12,19 @@ namespace {
 /// Truth is kept in double, whatever precision the inputs have.
 constexpr ValueType kTruth = ValueType::kFloat64;
 
-void write_attributes(Hdf5Writer& file, const CaseFile& problem) {
-  const ApbConfig& config = problem.config;
+void write_attributes(Hdf5Writer& file, const CaseFile& case_file) {
+  const ApbConfig& config = case_file.config;
   file.set_attribute("/", "schema", std::string_view("apb-case"));
   file.set_attribute("/", "version", std::int64_t{1});
-  file.set_attribute("/", "method", std::string_view(problem.method));
-  file.set_attribute("/", "value_dtype", to_string(problem.value_type));
+  file.set_attribute("/", "method", std::string_view(case_file.method));
+  file.set_attribute("/", "value_dtype", to_string(case_file.value_type));
   set_config_attributes(file, config);
   file.set_attribute("/", "seed", static_cast<std::int64_t>(config.seed));
   file.set_attribute("/", "head_dim", config.head_dim);
   file.set_attribute("/", "softmax_scale", config.softmax_scale);
   file.set_attribute("/", "block_lens", std::span<const Index>(config.resolved_block_lens()));
   std::vector<std::int64_t> ranks;
-  for (const CaseRank& rank : problem.ranks) ranks.push_back(rank.rank);
+  for (const CaseRank& rank : case_file.ranks) ranks.push_back(rank.rank);
   file.set_attribute("/", "ranks", std::span<const std::int64_t>(ranks));
 }
 
@@ -91,11 +91,11 @@ void write_decode(Hdf5Writer& file, ValueType type, const DecodeCase& decode) {
 
 }  // namespace
 
-void write_case(const std::string& path, const CaseFile& problem) {
+void write_case(const std::string& path, const CaseFile& case_file) {
   Hdf5Writer file(path);
-  write_attributes(file, problem);
-  for (const CaseRank& rank : problem.ranks) write_rank(file, problem.value_type, rank);
-  if (problem.decode) write_decode(file, problem.value_type, *problem.decode);
+  write_attributes(file, case_file);
+  for (const CaseRank& rank : case_file.ranks) write_rank(file, case_file.value_type, rank);
+  if (case_file.decode) write_decode(file, case_file.value_type, *case_file.decode);
   file.commit();
 }
 

@@ -7,34 +7,45 @@
 namespace apb {
 namespace {
 
-bool is_block_form(const MethodEntry& entry) {
+bool any(const MethodEntry& /*unused*/) {
+  return true;
+}
+bool has_block_form(const MethodEntry& entry) {
   return entry.block_form;
 }
 
-Method parse_among(bool (*which)(const MethodEntry&), std::string_view name) {
-  for (const MethodEntry& entry : kMethodList) {
-    if (entry.name == name && (which == nullptr || which(entry))) return entry.method;
-  }
-  throw BadInput("config", "method", name, "one of " + method_names(which));
-}
-
-}  // namespace
-
-std::string method_names(bool (*which)(const MethodEntry&)) {
+/// Names of the methods for which `which` holds.
+std::string names_of(bool (*which)(const MethodEntry&)) {
   std::string names;
   for (const MethodEntry& entry : kMethodList) {
-    if (which != nullptr && !which(entry)) continue;
-    names += (names.empty() ? "" : ", ") + std::string(entry.name);
+    if (which(entry)) names += (names.empty() ? "" : ", ") + std::string(entry.name);
   }
   return names;
 }
 
+Method parse_among(bool (*which)(const MethodEntry&), std::string_view name) {
+  for (const MethodEntry& entry : kMethodList) {
+    if (entry.name == name && which(entry)) return entry.method;
+  }
+  throw BadInput("config", "method", name, "one of " + names_of(which));
+}
+
+}  // namespace
+
+std::string method_names() {
+  return names_of(any);
+}
+
+std::string block_method_names() {
+  return names_of(has_block_form);
+}
+
 Method parse_method(std::string_view name) {
-  return parse_among(nullptr, name);
+  return parse_among(any, name);
 }
 
 Method parse_block_method(std::string_view name) {
-  return parse_among(is_block_form, name);
+  return parse_among(has_block_form, name);
 }
 
 ApbConfig method_config(Method method, const ApbConfig& given) {

@@ -102,8 +102,9 @@ static_assert(in_order(), "kMethodList and Method have different orders");
   return entry_of(method).name;
 }
 
-/// Names of the methods for which `which` holds, e.g. "full, star, apb".
-[[nodiscard]] std::string method_names(bool (*which)(const MethodEntry&) = nullptr);
+/// Names of all methods, or of those of block_form: "full, star, apb".
+[[nodiscard]] std::string method_names();
+[[nodiscard]] std::string block_method_names();
 
 /// \throws BadInput on an unknown name, listing the known ones
 [[nodiscard]] Method parse_method(std::string_view name);

@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "reference/verify/failing_rows.hpp"
-#include "reference/verify/mistakes.hpp"
+#include "reference/verify/known_mistakes.hpp"
 #include "reference/verify/patterns.hpp"
 
 namespace apb {
@@ -44,17 +44,17 @@ std::vector<Index> others(const std::vector<Index>& failing, Index count) {
   return right;
 }
 
-Evidence gather_evidence(const Suspect& suspect, const FailingRows& failing) {
+Evidence gather_evidence(const WrongResult& wrong, const FailingRows& failing) {
   std::vector<Index> rows = spread(failing.rows, kFailingRows);
-  const auto right = spread(others(failing.rows, suspect.truth.lse.rows()), kRightRows);
+  const auto right = spread(others(failing.rows, wrong.truth.lse.rows()), kRightRows);
   rows.insert(rows.end(), right.begin(), right.end());
   std::sort(rows.begin(), rows.end());
   const std::vector<Index> heads = spread(failing.heads, kHeads);
 
-  Evidence evidence{suspect, pick(suspect.truth, rows, heads), {}, {}};
-  evidence.truth.max_abs_score = suspect.truth.max_abs_score;
-  if (suspect.out.rows() > 0) evidence.out = pick(suspect.out, rows, heads);
-  if (suspect.lse.rows() > 0) evidence.lse = pick(suspect.lse, rows, heads);
+  Evidence evidence{wrong, pick(wrong.truth, rows, heads), {}, {}};
+  evidence.truth.max_abs_score = wrong.truth.max_abs_score;
+  if (wrong.out.rows() > 0) evidence.out = pick(wrong.out, rows, heads);
+  if (wrong.lse.rows() > 0) evidence.lse = pick(wrong.lse, rows, heads);
   return evidence;
 }
 
@@ -67,7 +67,7 @@ struct Ratios {
 
 Ratios measure(const Evidence& evidence, const AttentionRows& hypothesis) {
   const AttentionErrors errors = attention_errors(evidence.out, evidence.lse, hypothesis);
-  const Tolerances& tolerances = evidence.suspect.tolerances;
+  const Tolerances& tolerances = evidence.wrong.tolerances;
   return {errors.worst_row.error / tolerances.worst_row, errors.lse.error / tolerances.lse};
 }
 
@@ -75,18 +75,19 @@ bool explains(double error, double error_against_truth) {
   return std::isfinite(error) && (error <= 1 || error * kClearlySmaller <= error_against_truth);
 }
 
-struct Tried {
+/// A mistake with the errors that remain under it.
+struct TriedMistake {
   std::string text;
   Ratios ratios;
 };
 
-std::vector<Tried> try_mistakes(const Evidence& evidence) {
-  std::vector<Tried> all;
+std::vector<TriedMistake> try_mistakes(const Evidence& evidence) {
+  std::vector<TriedMistake> all;
   for (const Mistake& mistake : known_mistakes()) {
     for (const Variant& variant : mistake.variants(evidence)) {
       const AttentionRows hypothesis =
-          true_attention(variant.reading, evidence.truth.rows, evidence.truth.heads);
-      all.push_back({variant.text, measure(evidence, hypothesis)});
+          true_attention(variant.setup, evidence.truth.rows, evidence.truth.heads);
+      all.push_back({std::string(mistake.name) + variant.detail, measure(evidence, hypothesis)});
     }
   }
   return all;
@@ -104,12 +105,12 @@ bool explains_all(const Ratios& ratios, const Ratios& against_truth) {
 }
 
 /// The best explanation and its ties.
-std::vector<Explanation> best_of(const std::vector<Tried>& all, const Ratios& against_truth,
+std::vector<Explanation> best_of(const std::vector<TriedMistake>& all, const Ratios& against_truth,
                                  bool (*is_explained)(const Ratios&, const Ratios&),
                                  double (*error_of)(const Ratios&), const std::string& prefix) {
   double best = kInfinity;
   std::vector<Explanation> explanations;
-  for (const Tried& tried : all) {
+  for (const TriedMistake& tried : all) {
     if (!is_explained(tried.ratios, against_truth)) continue;
     explanations.push_back({prefix + tried.text, error_of(tried.ratios)});
     best = std::min(best, explanations.back().error);
@@ -122,7 +123,7 @@ std::vector<Explanation> best_of(const std::vector<Tried>& all, const Ratios& ag
 
 std::vector<Explanation> explain_by_mistakes(const Evidence& evidence,
                                              const Ratios& against_truth) {
-  const std::vector<Tried> all = try_mistakes(evidence);
+  const std::vector<TriedMistake> all = try_mistakes(evidence);
   auto together = best_of(
       all, against_truth, explains_all, [](const Ratios& r) { return r.both(); }, "");
   if (!together.empty() || evidence.out.rows() == 0 || evidence.lse.rows() == 0) return together;
@@ -142,14 +143,13 @@ std::vector<Explanation> explain_by_mistakes(const Evidence& evidence,
   return apart;
 }
 
-std::string describe_rows(const Suspect& suspect, const FailingRows& failing) {
+std::string describe_rows(const WrongResult& wrong, const FailingRows& failing) {
   std::vector<Index> rows;
-  for (const Index i : failing.rows)
-    rows.push_back(suspect.truth.rows[static_cast<std::size_t>(i)]);
-  std::string text = fmt::format("{} ({} of {} judged", list_in_words(rows), rows.size(),
-                                 suspect.truth.rows.size());
-  if (suspect.rank != nullptr && suspect.reading.anchor_rows > 0 && !rows.empty()) {
-    const Index anchor = suspect.reading.anchor_rows;
+  for (const Index i : failing.rows) rows.push_back(wrong.truth.rows[static_cast<std::size_t>(i)]);
+  std::string text =
+      fmt::format("{} ({} of {} judged", list_in_words(rows), rows.size(), wrong.truth.rows.size());
+  if (wrong.rank != nullptr && wrong.setup.anchor_rows > 0 && !rows.empty()) {
+    const Index anchor = wrong.setup.anchor_rows;
     if (rows.back() < anchor) text += ", all in the anchor";
     if (rows.front() >= anchor)
       text += fmt::format(", all in the block, which begins at {}", anchor);
@@ -157,13 +157,13 @@ std::string describe_rows(const Suspect& suspect, const FailingRows& failing) {
   return text + ")";
 }
 
-std::string describe_heads(const Suspect& suspect, const FailingRows& failing) {
-  if (failing.heads.size() == suspect.truth.heads.size()) {
+std::string describe_heads(const WrongResult& wrong, const FailingRows& failing) {
+  if (failing.heads.size() == wrong.truth.heads.size()) {
     return fmt::format("all {}", failing.heads.size());
   }
   std::vector<Index> heads;
   for (const Index h : failing.heads) {
-    heads.push_back(suspect.truth.heads[static_cast<std::size_t>(h)]);
+    heads.push_back(wrong.truth.heads[static_cast<std::size_t>(h)]);
   }
   return list_in_words(heads);
 }
@@ -200,20 +200,20 @@ std::string Diagnosis::text() const {
   return text;
 }
 
-Diagnosis diagnose(const Suspect& suspect) {
-  const FailingRows failing = find_failing_rows(suspect);
+Diagnosis diagnose(const WrongResult& wrong) {
+  const FailingRows failing = find_failing_rows(wrong);
   Diagnosis diagnosis;
   diagnosis.quantities = failing.quantities;
-  diagnosis.rows = describe_rows(suspect, failing);
-  diagnosis.heads = describe_heads(suspect, failing);
+  diagnosis.rows = describe_rows(wrong, failing);
+  diagnosis.heads = describe_heads(wrong, failing);
 
-  const Evidence evidence = gather_evidence(suspect, failing);
+  const Evidence evidence = gather_evidence(wrong, failing);
   const Ratios against_truth = measure(evidence, evidence.truth);
   diagnosis.error = against_truth.both();
   // Every mistake that lets a NaN in makes the same NaN: only numbers tell them apart.
   if (failing.numbers) diagnosis.explanations = explain_by_mistakes(evidence, against_truth);
   if (diagnosis.explanations.empty()) {
-    if (auto pattern = find_pattern(suspect, failing); !pattern.empty()) {
+    if (auto pattern = find_pattern(wrong, failing); !pattern.empty()) {
       diagnosis.explanations = {{std::move(pattern), 0}};
       diagnosis.error = 0;
     }

@@ -29,9 +29,9 @@ struct Diagnosis {
 };
 
 /// A wrong result and everything that may explain it.
-struct Suspect {
-  const Reading& reading;          ///< the right one
-  const CaseFile* problem;         ///< of a prefill; null otherwise
+struct WrongResult {
+  const AttentionSetup& setup;     ///< the right one
+  const CaseFile* case_file;       ///< of a prefill; null otherwise
   const CaseRank* rank;            ///< of a prefill; null otherwise
   const AttentionRows& truth;      ///< of the judged rows
   const HeadsTensor<double>& out;  ///< the candidate's, same rows and heads; empty: not given
@@ -39,8 +39,8 @@ struct Suspect {
   Tolerances tolerances;
 };
 
-/// \param suspect fails in out, lse or both
-[[nodiscard]] Diagnosis diagnose(const Suspect& suspect);
+/// \param wrong fails in out, lse or both
+[[nodiscard]] Diagnosis diagnose(const WrongResult& wrong);
 
 /// "3, 5-9, 12"; long lists are cut.
 [[nodiscard]] std::string list_in_words(const std::vector<Index>& numbers);

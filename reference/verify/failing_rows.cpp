@@ -15,37 +15,37 @@ struct PairError {
   bool lse_non_finite = false;
 };
 
-PairError pair_error(const Suspect& suspect, Index i, Index h) {
+PairError pair_error(const WrongResult& wrong, Index i, Index h) {
   PairError error;
-  if (suspect.out.rows() > 0) {
-    const double* candidate = suspect.out.view().at(i, h);
-    const double* truth = suspect.truth.out.view().at(i, h);
-    const Index head_dim = suspect.out.head_dim();
-    error.out = row_error(candidate, truth, head_dim) / suspect.tolerances.worst_row;
+  if (wrong.out.rows() > 0) {
+    const double* candidate = wrong.out.view().at(i, h);
+    const double* truth = wrong.truth.out.view().at(i, h);
+    const Index head_dim = wrong.out.head_dim();
+    error.out = row_error(candidate, truth, head_dim) / wrong.tolerances.worst_row;
     for (Index d = 0; d < head_dim; ++d) {
-      const double element = element_error(candidate[d], truth[d]) / suspect.tolerances.max;
+      const double element = element_error(candidate[d], truth[d]) / wrong.tolerances.max;
       if (!(element <= error.out)) error.out = element;
       error.out_non_finite |= !std::isfinite(candidate[d]) && std::isfinite(truth[d]);
     }
   }
-  if (suspect.lse.rows() > 0) {
-    error.lse = element_error(suspect.lse(i, h), suspect.truth.lse(i, h)) / suspect.tolerances.lse;
+  if (wrong.lse.rows() > 0) {
+    error.lse = element_error(wrong.lse(i, h), wrong.truth.lse(i, h)) / wrong.tolerances.lse;
     error.lse_non_finite =
-        !std::isfinite(suspect.lse(i, h)) && !(error.lse <= 1);  // -inf may be right
+        !std::isfinite(wrong.lse(i, h)) && !(error.lse <= 1);  // -inf may be right
   }
   return error;
 }
 
 /// All pairs whose errors are not within `limit`.
-FailingRows pairs_over(const Suspect& suspect, double limit) {
+FailingRows pairs_over(const WrongResult& wrong, double limit) {
   std::set<Index> rows;
   std::set<Index> heads;
   FailingRows failing;
   bool out_fails = false;
   bool lse_fails = false;
-  for (Index i = 0; i < suspect.truth.lse.rows(); ++i) {
-    for (Index h = 0; h < suspect.truth.lse.cols(); ++h) {
-      const PairError error = pair_error(suspect, i, h);
+  for (Index i = 0; i < wrong.truth.lse.rows(); ++i) {
+    for (Index h = 0; h < wrong.truth.lse.cols(); ++h) {
+      const PairError error = pair_error(wrong, i, h);
       if (error.out <= limit && error.lse <= limit) continue;
       rows.insert(i);
       heads.insert(h);
@@ -67,16 +67,16 @@ FailingRows pairs_over(const Suspect& suspect, double limit) {
 
 }  // namespace
 
-FailingRows find_failing_rows(const Suspect& suspect) {
-  FailingRows failing = pairs_over(suspect, 1);
+FailingRows find_failing_rows(const WrongResult& wrong) {
+  FailingRows failing = pairs_over(wrong, 1);
   if (!failing.rows.empty()) return failing;
   double worst = 0;
-  for (Index i = 0; i < suspect.truth.lse.rows(); ++i) {
-    for (Index h = 0; h < suspect.truth.lse.cols(); ++h) {
-      worst = std::max(worst, pair_error(suspect, i, h).out);
+  for (Index i = 0; i < wrong.truth.lse.rows(); ++i) {
+    for (Index h = 0; h < wrong.truth.lse.cols(); ++h) {
+      worst = std::max(worst, pair_error(wrong, i, h).out);
     }
   }
-  return pairs_over(suspect, worst / 2);
+  return pairs_over(wrong, worst / 2);
 }
 
 HeadsTensor<double> pick(const HeadsTensor<double>& all, const std::vector<Index>& rows,

@@ -1,6 +1,6 @@
 #pragma once
 /// \file
-/// Which rows and heads of a suspect fail.
+/// Which rows and heads of a wrong result fail.
 
 #include <string>
 #include <vector>
@@ -10,7 +10,7 @@
 
 namespace apb {
 
-/// Places in the suspect's truth (not row numbers), ascending.
+/// Places in the wrong result's truth (not row numbers), ascending.
 struct FailingRows {
   std::vector<Index> rows;
   std::vector<Index> heads;
@@ -22,7 +22,7 @@ struct FailingRows {
 
 /// Rows over their tolerance. If no single row is (only all together), those with the largest
 /// error: at least half of the worst.
-[[nodiscard]] FailingRows find_failing_rows(const Suspect& suspect);
+[[nodiscard]] FailingRows find_failing_rows(const WrongResult& wrong);
 
 /// Some rows and heads, by their places.
 [[nodiscard]] HeadsTensor<double> pick(const HeadsTensor<double>& all,

@@ -13,10 +13,10 @@
 namespace apb {
 namespace {
 
-const CaseRank& case_rank(const CaseFile& problem, int rank) {
-  const auto found = std::find_if(problem.ranks.begin(), problem.ranks.end(),
+const CaseRank& case_rank(const CaseFile& case_file, int rank) {
+  const auto found = std::find_if(case_file.ranks.begin(), case_file.ranks.end(),
                                   [&](const CaseRank& one) { return one.rank == rank; });
-  if (found == problem.ranks.end()) {
+  if (found == case_file.ranks.end()) {
     throw BadInput("candidate", "rank", rank, "one of the ranks in the case");
   }
   return *found;
@@ -37,9 +37,9 @@ std::vector<Index> places_of(const std::vector<Index>& given, const std::vector<
   return places;
 }
 
-void judge_prefill(const CaseFile& problem, const CandidateFile& candidate,
+void judge_prefill(const CaseFile& case_file, const CandidateFile& candidate,
                    const CandidateRank& given, const JudgeOptions& options, Judgement& judgement) {
-  const CaseRank& rank = case_rank(problem, given.rank);
+  const CaseRank& rank = case_rank(case_file, given.rank);
   const std::vector<Index> held = given.row_index.value_or(count_up(rank.layout.rows()));
   const std::vector<Index> wanted = options.rows_of ? options.rows_of(rank) : std::vector<Index>{};
   const std::vector<Index> places = places_of(held, wanted);
@@ -49,15 +49,15 @@ void judge_prefill(const CaseFile& problem, const CandidateFile& candidate,
   }
   std::vector<Index> rows;
   for (const Index i : places) rows.push_back(held[static_cast<std::size_t>(i)]);
-  const std::vector<Index> heads = count_up(problem.config.num_q_heads);
+  const std::vector<Index> heads = count_up(case_file.config.num_q_heads);
   if (options.progress) {
     options.progress(fmt::format("rank {}: {} of {} rows, {} heads", given.rank, rows.size(),
                                  rank.layout.rows(), heads.size()));
   }
   judgement.coverage.rows += std::ssize(rows);
   judgement.coverage.rows_of_ranks += rank.layout.rows();
-  const Reading reading = prefill_reading(rank, problem.config);
-  judge_attention({reading, &problem, &rank, candidate.compute_type, candidate.out_type},
+  const AttentionSetup setup = prefill_setup(rank, case_file.config);
+  judge_attention({setup, &case_file, &rank, candidate.compute_type, candidate.out_type},
                   given.rank, "", rows,
                   given.out ? pick(*given.out, places, heads) : HeadsTensor<double>(),
                   given.lse ? pick(*given.lse, places, heads) : Matrix<double>(), judgement);
@@ -78,10 +78,10 @@ bool Judgement::pass() const {
 void judge_attention(const AttentionSubject& subject, int rank, const std::string& prefix,
                      std::span<const Index> rows, const HeadsTensor<double>& out,
                      const Matrix<double>& lse, Judgement& judgement) {
-  const std::vector<Index> heads = count_up(subject.reading.query.heads);
-  const AttentionRows truth = true_attention(subject.reading, rows, heads);
+  const std::vector<Index> heads = count_up(subject.setup.query.heads);
+  const AttentionRows truth = true_attention(subject.setup, rows, heads);
   const AttentionRows plain =
-      plain_attention(subject.reading, rows, heads, subject.compute_type, subject.out_type);
+      plain_attention(subject.setup, rows, heads, subject.compute_type, subject.out_type);
   const Tolerances tolerances = attention_tolerances(truth, plain, subject.out_type);
   const AttentionErrors errors = attention_errors(out, lse, truth);
 
@@ -100,16 +100,16 @@ void judge_attention(const AttentionSubject& subject, int rank, const std::strin
                                  judgement.verdicts.end(), [](const auto& v) { return !v.pass; });
   if (!fails) return;
   Diagnosis diagnosis =
-      diagnose({subject.reading, subject.problem, subject.rank, truth, out, lse, tolerances});
+      diagnose({subject.setup, subject.case_file, subject.rank, truth, out, lse, tolerances});
   diagnosis.quantities = prefix + diagnosis.quantities;
   judgement.diagnoses.push_back({rank, std::move(diagnosis)});
 }
 
-Judgement judge(const CaseFile& problem, const CandidateFile& candidate,
+Judgement judge(const CaseFile& case_file, const CandidateFile& candidate,
                 const JudgeOptions& options) {
   Judgement judgement;
-  judgement.coverage.ranks_of_case = std::ssize(problem.ranks);
-  for (const CaseRank& rank : problem.ranks) {
+  judgement.coverage.ranks_of_case = std::ssize(case_file.ranks);
+  for (const CaseRank& rank : case_file.ranks) {
     const std::size_t verdicts = judgement.verdicts.size();
     const auto given =
         std::find_if(candidate.ranks.begin(), candidate.ranks.end(),
@@ -118,14 +118,14 @@ Judgement judge(const CaseFile& problem, const CandidateFile& candidate,
     const CandidateRank& own = given == candidate.ranks.end() ? nothing : *given;
     if (!own.out) judgement.not_judged.push_back({rank.rank, "out", "not given"});
     if (!own.lse) judgement.not_judged.push_back({rank.rank, "lse", "not given"});
-    if (own.out || own.lse) judge_prefill(problem, candidate, own, options, judgement);
-    judge_importance(problem, rank, candidate, own, judgement);
-    judge_selection(problem, rank, own, judgement);
+    if (own.out || own.lse) judge_prefill(case_file, candidate, own, options, judgement);
+    judge_importance(case_file, rank, candidate, own, judgement);
+    judge_selection(case_file, rank, own, judgement);
     if (judgement.verdicts.size() > verdicts) judgement.coverage.ranks.push_back(rank.rank);
   }
-  for (const CandidateRank& given : candidate.ranks) (void)case_rank(problem, given.rank);
+  for (const CandidateRank& given : candidate.ranks) (void)case_rank(case_file, given.rank);
   const std::size_t verdicts_of_ranks = judgement.verdicts.size();
-  judge_decode(problem, candidate, options, judgement);
+  judge_decode(case_file, candidate, options, judgement);
   judgement.coverage.decode = judgement.verdicts.size() > verdicts_of_ranks;
   if (judgement.verdicts.empty()) {
     throw BadInput(

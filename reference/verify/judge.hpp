@@ -71,7 +71,7 @@ struct JudgeOptions {
 };
 
 /// \throws BadInput if there is nothing to judge, or rows were asked for that no rank holds
-[[nodiscard]] Judgement judge(const CaseFile& problem, const CandidateFile& candidate,
+[[nodiscard]] Judgement judge(const CaseFile& case_file, const CandidateFile& candidate,
                               const JudgeOptions& options);
 
 /// Adds a failed verdict for every required quantity that could not be judged on some rank.
@@ -79,10 +79,10 @@ struct JudgeOptions {
 void require_quantities(Judgement& judgement, const std::vector<std::string>& required);
 
 /// Verdicts on out and lse of some rows, and a diagnosis if one fails.
-/// \param problem,rank for the diagnosis: whose prefill it is; null for other attention
+/// \param case_file,rank for the diagnosis: whose prefill it is; null for other attention
 struct AttentionSubject {
-  const Reading& reading;
-  const CaseFile* problem = nullptr;
+  const AttentionSetup& setup;
+  const CaseFile* case_file = nullptr;
   const CaseRank* rank = nullptr;
   ValueType compute_type = ValueType::kFloat32;
   ValueType out_type = ValueType::kFloat32;

@@ -49,13 +49,13 @@ bool looks_like(const Tensor& out, const Matrix<double>& lse, const AttentionRow
   return errors.worst_row.error <= kClose && errors.lse.error <= kClose;
 }
 
-void explain_merge(const CaseFile& problem, const DecodeCase& given, Judgement& judgement) {
-  const DecodeCase& decode = *problem.decode;
+void explain_merge(const CaseFile& case_file, const DecodeCase& given, Judgement& judgement) {
+  const DecodeCase& decode = *case_file.decode;
   std::vector<AttentionRows> parts;
   for (std::size_t index = 0; index < decode.ranks.size(); ++index) {
-    const Reading reading = decode_reading(decode, {index}, problem.config);
-    parts.push_back(true_attention(reading, count_up(decode.query.rows()),
-                                   count_up(problem.config.num_q_heads)));
+    const AttentionSetup setup = decode_setup(decode, {index}, case_file.config);
+    parts.push_back(true_attention(setup, count_up(decode.query.rows()),
+                                   count_up(case_file.config.num_q_heads)));
   }
   std::vector<Explanation>& explanations = judgement.diagnoses.back().diagnosis.explanations;
   if (looks_like(given.out, given.lse, merge_unshifted(parts), true)) {
@@ -74,14 +74,14 @@ bool has_nothing(const Tensor& out, const Matrix<double>& lse) {
 
 }  // namespace
 
-void judge_decode(const CaseFile& problem, const CandidateFile& candidate,
+void judge_decode(const CaseFile& case_file, const CandidateFile& candidate,
                   const JudgeOptions& options, Judgement& judgement) {
-  if (!problem.decode) return;
+  if (!case_file.decode) return;
   if (!candidate.decode) {
     judgement.not_judged.push_back({kMergedRank, "decode", "not given"});
     return;
   }
-  const DecodeCase& decode = *problem.decode;
+  const DecodeCase& decode = *case_file.decode;
   const DecodeCase& given = *candidate.decode;
   if (options.progress) options.progress("decode");
   const std::vector<Index> rows = count_up(decode.query.rows());
@@ -91,8 +91,8 @@ void judge_decode(const CaseFile& problem, const CandidateFile& candidate,
     if (index >= given.ranks.size()) continue;
     const DecodeRank& part = given.ranks[index];
     if (has_nothing(part.out, part.lse)) continue;
-    const Reading reading = decode_reading(decode, {index}, problem.config);
-    judge_attention({reading, nullptr, nullptr, candidate.compute_type, candidate.out_type},
+    const AttentionSetup setup = decode_setup(decode, {index}, case_file.config);
+    judge_attention({setup, nullptr, nullptr, candidate.compute_type, candidate.out_type},
                     static_cast<int>(index), "decode partial ", rows, part.out, part.lse,
                     judgement);
   }
@@ -100,11 +100,11 @@ void judge_decode(const CaseFile& problem, const CandidateFile& candidate,
     judgement.not_judged.push_back({kMergedRank, "decode", "merged not given"});
     return;
   }
-  const Reading reading = decode_reading(decode, all, problem.config);
+  const AttentionSetup setup = decode_setup(decode, all, case_file.config);
   const std::size_t diagnoses = judgement.diagnoses.size();
-  judge_attention({reading, nullptr, nullptr, candidate.compute_type, candidate.out_type},
+  judge_attention({setup, nullptr, nullptr, candidate.compute_type, candidate.out_type},
                   kMergedRank, "decode merged ", rows, given.out, given.lse, judgement);
-  if (judgement.diagnoses.size() > diagnoses) explain_merge(problem, given, judgement);
+  if (judgement.diagnoses.size() > diagnoses) explain_merge(case_file, given, judgement);
 }
 
 }  // namespace apb

@@ -8,7 +8,7 @@ namespace apb {
 
 /// Partials are judged against attention over the rank's own cache, the merged result against
 /// attention over all caches at once; both by the same budget as prefill.
-void judge_decode(const CaseFile& problem, const CandidateFile& candidate,
+void judge_decode(const CaseFile& case_file, const CandidateFile& candidate,
                   const JudgeOptions& options, Judgement& judgement);
 
 }  // namespace apb

@@ -18,9 +18,9 @@ struct ImportanceTruth {
 };
 
 /// Query rows that a rank scores with: stored, or its own anchor's, or (rank 0) rank 1's.
-std::optional<HeadsTensor<double>> score_query(const CaseFile& problem, const CaseRank& rank) {
+std::optional<HeadsTensor<double>> score_query(const CaseFile& case_file, const CaseRank& rank) {
   if (rank.score_query) return rank.score_query;
-  for (const CaseRank& holder : problem.ranks) {
+  for (const CaseRank& holder : case_file.ranks) {
     if (holder.rank != std::max(rank.rank, 1)) continue;
     Index row = 0;
     for (const RowRun& run : holder.layout.runs) {
@@ -40,7 +40,7 @@ HeadsTensor<double> absolute(HeadsTensor<double> tensor) {
   return tensor;
 }
 
-ImportanceTruth query_aware_truth(const CaseFile& problem, const CaseRank& rank,
+ImportanceTruth query_aware_truth(const CaseFile& case_file, const CaseRank& rank,
                                   const HeadsTensor<double>& query, ValueType compute_type) {
   Counters counters;
   HeadsTensor<double> key(0, rank.key.heads(), rank.key.head_dim());
@@ -50,16 +50,16 @@ ImportanceTruth query_aware_truth(const CaseFile& problem, const CaseRank& rank,
   const HeadsTensor<double> abs_key = absolute(key);
   const auto sizes = query_aware_scores<double>(abs_query.view(), abs_key.view(), counters);
   const auto terms =
-      static_cast<double>(query.head_dim() + query.rows() * problem.config.group_size() + 4);
+      static_cast<double>(query.head_dim() + query.rows() * case_file.config.group_size() + 4);
   const double relative = 2 * unit_roundoff(compute_type) + terms * 0x1.0p-24;
-  const Index pool = problem.config.pool_kernel;
+  const Index pool = case_file.config.pool_kernel;
   return {select_block(scores, rank.layout, pool, counters).importance,
           relative * max_pool(sizes, pool)};
 }
 
 /// Two products with a rounding of the compute type after each; silu is at most 1.1 times as steep
 /// as its argument. An empty fc2 is a linear head.
-ImportanceTruth retaining_truth(const CaseFile& problem, const CaseRank& rank,
+ImportanceTruth retaining_truth(const CaseFile& case_file, const CaseRank& rank,
                                 const RetainingCase& retaining, ValueType compute_type) {
   Counters counters;
   const auto scores =
@@ -68,7 +68,7 @@ ImportanceTruth retaining_truth(const CaseFile& problem, const CaseRank& rank,
   if (retaining.fc2.size() > 0) sizes = 1.1 * (sizes * retaining.fc2.cwiseAbs().transpose());
   const auto terms = static_cast<double>(retaining.fc1.cols() + retaining.fc1.rows() + 8);
   const double relative = 4 * unit_roundoff(compute_type) + terms * 0x1.0p-24;
-  const Index pool = problem.config.pool_kernel;
+  const Index pool = case_file.config.pool_kernel;
   return {select_block(scores, rank.layout, pool, counters).importance,
           relative * max_pool(sizes, pool)};
 }
@@ -110,11 +110,11 @@ Verdict compare_importance(const CaseRank& rank, const Matrix<double>& candidate
 }
 
 /// Exact compressors: the best of the roundings that a candidate may have stored.
-Verdict compare_exact(const CaseFile& problem, const CaseRank& rank, const CandidateFile& candidate,
-                      const Matrix<double>& given) {
+Verdict compare_exact(const CaseFile& case_file, const CaseRank& rank,
+                      const CandidateFile& candidate, const Matrix<double>& given) {
   const Matrix<double> zero = Matrix<double>::Zero(given.rows(), given.cols());
   std::optional<Verdict> best;
-  for (const ValueType type : {problem.value_type, candidate.compute_type, candidate.out_type,
+  for (const ValueType type : {case_file.value_type, candidate.compute_type, candidate.out_type,
                                ValueType::kFloat32, ValueType::kFloat64}) {
     const Matrix<double> rounded =
         rank.importance.unaryExpr([&](double value) { return round_to(type, value); });
@@ -126,32 +126,34 @@ Verdict compare_exact(const CaseFile& problem, const CaseRank& rank, const Candi
 
 }  // namespace
 
-void judge_importance(const CaseFile& problem, const CaseRank& rank, const CandidateFile& candidate,
-                      const CandidateRank& given, Judgement& judgement) {
+void judge_importance(const CaseFile& case_file, const CaseRank& rank,
+                      const CandidateFile& candidate, const CandidateRank& given,
+                      Judgement& judgement) {
   const auto not_judged = [&](std::string why) {
     judgement.not_judged.push_back({rank.rank, "importance", std::move(why)});
   };
   if (!given.importance) return not_judged("not given");
-  switch (problem.config.compressor) {
+  switch (case_file.config.compressor) {
     case Compressor::kRandom:
     case Compressor::kRecent:
       if (rank.importance.size() == 0) return not_judged("the case holds no importance");
-      judgement.verdicts.push_back(compare_exact(problem, rank, candidate, *given.importance));
+      judgement.verdicts.push_back(compare_exact(case_file, rank, candidate, *given.importance));
       return;
     case Compressor::kQueryAware: {
-      const auto query = score_query(problem, rank);
+      const auto query = score_query(case_file, rank);
       if (!query || query->rows() == 0) return not_judged("the case holds no score_query");
-      judgement.verdicts.push_back(compare_importance(
-          rank, *given.importance, query_aware_truth(problem, rank, *query, candidate.compute_type),
-          problem.value_type));
+      judgement.verdicts.push_back(
+          compare_importance(rank, *given.importance,
+                             query_aware_truth(case_file, rank, *query, candidate.compute_type),
+                             case_file.value_type));
       return;
     }
     case Compressor::kRetainingHead:
       if (!rank.retaining) return not_judged("the case holds no retaining_input");
       judgement.verdicts.push_back(compare_importance(
           rank, *given.importance,
-          retaining_truth(problem, rank, *rank.retaining, candidate.compute_type),
-          problem.value_type));
+          retaining_truth(case_file, rank, *rank.retaining, candidate.compute_type),
+          case_file.value_type));
       return;
     case Compressor::kNone:
       break;

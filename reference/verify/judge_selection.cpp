@@ -146,7 +146,7 @@ std::string note_of(const Faults& faults, bool own_importance) {
 
 }  // namespace
 
-void judge_selection(const CaseFile& problem, const CaseRank& rank, const CandidateRank& given,
+void judge_selection(const CaseFile& case_file, const CaseRank& rank, const CandidateRank& given,
                      Judgement& judgement) {
   const auto not_judged = [&](std::string why) {
     judgement.not_judged.push_back({rank.rank, "kept_positions", std::move(why)});
@@ -155,7 +155,7 @@ void judge_selection(const CaseFile& problem, const CaseRank& rank, const Candid
   const bool own_importance = given.importance.has_value();
   const Matrix<double>& importance = own_importance ? *given.importance : rank.importance;
   if (importance.rows() != rank.layout.block_len ||
-      importance.cols() != problem.config.num_kv_heads) {
+      importance.cols() != case_file.config.num_kv_heads) {
     return not_judged("no importance to select by");
   }
   const HeadPositions expected = exact_selection(rank, importance);

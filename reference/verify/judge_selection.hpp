@@ -17,13 +17,14 @@ namespace apb {
 /// where u is the compute type's unit roundoff: once for the mean query, once for the result; the
 /// rest bounds fp32 sums of head_dim + n terms in any order. -inf (no candidate) must be -inf, NaN
 /// must be NaN.
-void judge_importance(const CaseFile& problem, const CaseRank& rank, const CandidateFile& candidate,
-                      const CandidateRank& given, Judgement& judgement);
+void judge_importance(const CaseFile& case_file, const CaseRank& rank,
+                      const CandidateFile& candidate, const CandidateRank& given,
+                      Judgement& judgement);
 
 /// Kept positions: per KV head the set must be the exact selection on the candidate's own
 /// importance if it gives one, else on the case's. The error is the number of positions that are
 /// missing, too many, twice or not candidates; the budget is 0.
-void judge_selection(const CaseFile& problem, const CaseRank& rank, const CandidateRank& given,
+void judge_selection(const CaseFile& case_file, const CaseRank& rank, const CandidateRank& given,
                      Judgement& judgement);
 
 }  // namespace apb

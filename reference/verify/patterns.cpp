@@ -20,28 +20,27 @@ struct Frame {
   Index end = 0;
 };
 
-std::vector<Frame> frames_of(const Suspect& suspect) {
-  const Index anchor = suspect.reading.anchor_rows;
-  const Index rows = suspect.reading.query.rows;
+std::vector<Frame> frames_of(const WrongResult& wrong) {
+  const Index anchor = wrong.setup.anchor_rows;
+  const Index rows = wrong.setup.query.rows;
   if (anchor == 0) return {{"rows", 0, rows}};
   return {{"rows", 0, rows}, {"anchor rows", 0, anchor}, {"block rows", anchor, rows}};
 }
 
-std::vector<Index> row_numbers(const Suspect& suspect, const FailingRows& failing) {
+std::vector<Index> row_numbers(const WrongResult& wrong, const FailingRows& failing) {
   std::vector<Index> rows;
-  for (const Index i : failing.rows)
-    rows.push_back(suspect.truth.rows[static_cast<std::size_t>(i)]);
+  for (const Index i : failing.rows) rows.push_back(wrong.truth.rows[static_cast<std::size_t>(i)]);
   return rows;
 }
 
 /// All failing pairs are rows that see nothing, with lse = +inf or NaN.
-std::string nothing_seen(const Suspect& suspect, const FailingRows& failing) {
-  if (suspect.lse.rows() == 0) return {};
+std::string nothing_seen(const WrongResult& wrong, const FailingRows& failing) {
+  if (wrong.lse.rows() == 0) return {};
   bool all_plus = true;
   for (const Index i : failing.rows) {
     for (const Index h : failing.heads) {
-      if (suspect.truth.lse(i, h) != -kInfinity) return {};
-      all_plus &= suspect.lse(i, h) == kInfinity;
+      if (wrong.truth.lse(i, h) != -kInfinity) return {};
+      all_plus &= wrong.lse(i, h) == kInfinity;
     }
   }
   return all_plus ? "lse is +inf for rows that see nothing (must be -inf)"
@@ -56,8 +55,8 @@ bool all_finite(const HeadsView<const double>& tensor) {
 }
 
 /// Wrong NaN where the inputs hold NaN that the failing rows, whose truth is finite, do not see.
-std::string hidden_nan(const Suspect& suspect, const FailingRows& failing) {
-  const auto& keys = suspect.reading.keys;
+std::string hidden_nan(const WrongResult& wrong, const FailingRows& failing) {
+  const auto& keys = wrong.setup.keys;
   const bool clean = std::all_of(keys.begin(), keys.end(), [](const KeyStretch& stretch) {
     return all_finite(stretch.key) && all_finite(stretch.value);
   });
@@ -69,7 +68,7 @@ std::string hidden_nan(const Suspect& suspect, const FailingRows& failing) {
   std::string text =
       "NaN from what is not visible: weight 0 times NaN is NaN (mask the values, not only the "
       "scores)";
-  if (suspect.lse.rows() == 0) text += "; or no mask at all, which lse would tell";
+  if (wrong.lse.rows() == 0) text += "; or no mask at all, which lse would tell";
   return text;
 }
 
@@ -89,7 +88,7 @@ std::string last_partial_tile(const std::vector<Frame>& frames, const std::vecto
 }
 
 /// All failing rows have one residue modulo a tile, and all judged rows of that residue fail.
-std::string one_residue(const Suspect& suspect, const std::vector<Frame>& frames,
+std::string one_residue(const WrongResult& wrong, const std::vector<Frame>& frames,
                         const std::vector<Index>& rows) {
   if (rows.size() < 2) return {};
   for (const Frame& frame : frames) {
@@ -99,7 +98,7 @@ std::string one_residue(const Suspect& suspect, const std::vector<Frame>& frames
       const auto same = [&](Index row) {
         return row >= frame.begin && row < frame.end && (row - frame.begin) % tile == residue;
       };
-      const auto judged = std::count_if(suspect.truth.rows.begin(), suspect.truth.rows.end(), same);
+      const auto judged = std::count_if(wrong.truth.rows.begin(), wrong.truth.rows.end(), same);
       if (std::all_of(rows.begin(), rows.end(), same) && judged == std::ssize(rows)) {
         return fmt::format("tile border: exactly the {} with number = {} modulo {} fail",
                            frame.name, residue, tile);
@@ -111,19 +110,19 @@ std::string one_residue(const Suspect& suspect, const std::vector<Frame>& frames
 
 }  // namespace
 
-std::string find_pattern(const Suspect& suspect, const FailingRows& failing) {
+std::string find_pattern(const WrongResult& wrong, const FailingRows& failing) {
   if (failing.rows.empty()) return {};
-  if (auto text = nothing_seen(suspect, failing); !text.empty()) return text;
-  const std::vector<Index> rows = row_numbers(suspect, failing);
-  const std::vector<Frame> frames = frames_of(suspect);
+  if (auto text = nothing_seen(wrong, failing); !text.empty()) return text;
+  const std::vector<Index> rows = row_numbers(wrong, failing);
+  const std::vector<Frame> frames = frames_of(wrong);
   std::string where = last_partial_tile(frames, rows);
   if (failing.out_non_finite || failing.lse_non_finite) {
-    if (auto text = hidden_nan(suspect, failing); !text.empty()) return text;
+    if (auto text = hidden_nan(wrong, failing); !text.empty()) return text;
     return "NaN or infinity from padding: stale values past a segment's end were read" +
            (where.empty() ? "" : "; " + where);
   }
   if (!where.empty()) return "tile border: " + where;
-  return one_residue(suspect, frames, rows);
+  return one_residue(wrong, frames, rows);
 }
 
 }  // namespace apb

@@ -8,6 +8,6 @@ namespace apb {
 
 /// In words what the failing rows have in common: +inf for rows that see nothing, NaN of keys that
 /// they do not see, NaN from padding, a tile border. Empty: nothing.
-[[nodiscard]] std::string find_pattern(const Suspect& suspect, const FailingRows& failing);
+[[nodiscard]] std::string find_pattern(const WrongResult& wrong, const FailingRows& failing);
 
 }  // namespace apb

@@ -92,7 +92,7 @@ std::string in_words(const GridShape& shape, ValueType type) {
 }
 
 /// Calls the plug-in and judges some rows of every batch item.
-ShapeResult judge_call(const PluginHost& host, const ApbConfig& config, const CaseFile* problem,
+ShapeResult judge_call(const PluginHost& host, const ApbConfig& config, const CaseFile* case_file,
                        const std::vector<const CaseRank*>& items, ValueType type,
                        const std::vector<Index>& rows) {
   const PluginResult result = call_plugin(host, config, items, type);
@@ -102,8 +102,8 @@ ShapeResult judge_call(const PluginHost& host, const ApbConfig& config, const Ca
   if (result.ending != PluginEnding::kOk) return judged;
   const std::vector<Index> heads = count_up(config.num_q_heads);
   for (std::size_t i = 0; i < items.size(); ++i) {
-    const Reading reading = prefill_reading(*items[i], config);
-    judge_attention({reading, problem, items[i], type, type}, static_cast<int>(i), "", rows,
+    const AttentionSetup setup = prefill_setup(*items[i], config);
+    judge_attention({setup, case_file, items[i], type, type}, static_cast<int>(i), "", rows,
                     pick(result.out[i], rows, heads), pick(result.lse[i], rows, heads),
                     judged.judgement);
   }
@@ -153,21 +153,22 @@ std::vector<ShapeResult> judge_plugin_on_grid(
   return results;
 }
 
-std::vector<ShapeResult> judge_plugin_on_case(const PluginHost& host, const CaseFile& problem,
+std::vector<ShapeResult> judge_plugin_on_case(const PluginHost& host, const CaseFile& case_file,
                                               const JudgeOptions& options) {
-  if (problem.value_type == ValueType::kFloat64) {
+  if (case_file.value_type == ValueType::kFloat64) {
     throw BadInput("case", "value_dtype", "float64",
                    "float32, bfloat16 or float16, which a plug-in can hold exactly");
   }
   std::vector<ShapeResult> results;
-  for (const CaseRank& rank : problem.ranks) {
-    const std::string words = fmt::format(
-        "case rank {}: {} anchor {} passing {} block {}", rank.rank, to_string(problem.value_type),
-        rank.layout.anchor_rows, rank.layout.passing_rows, rank.layout.block_len);
+  for (const CaseRank& rank : case_file.ranks) {
+    const std::string words =
+        fmt::format("case rank {}: {} anchor {} passing {} block {}", rank.rank,
+                    to_string(case_file.value_type), rank.layout.anchor_rows,
+                    rank.layout.passing_rows, rank.layout.block_len);
     if (options.progress) options.progress(words);
     const auto rows = options.rows_of ? options.rows_of(rank) : count_up(rank.layout.rows());
     results.push_back(
-        judge_call(host, problem.config, &problem, {&rank}, problem.value_type, rows));
+        judge_call(host, case_file.config, &case_file, {&rank}, case_file.value_type, rows));
     results.back().shape = words;
   }
   return results;

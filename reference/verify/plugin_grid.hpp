@@ -33,7 +33,7 @@ struct ShapeResult {
 /// Every rank of a case as a batch of one.
 /// \throws BadInput if no element type of a plug-in holds the case's values exactly
 [[nodiscard]] std::vector<ShapeResult> judge_plugin_on_case(const PluginHost& host,
-                                                            const CaseFile& problem,
+                                                            const CaseFile& case_file,
                                                             const JudgeOptions& options);
 
 }  // namespace apb

@@ -39,16 +39,16 @@ struct TileStretch {
 template <class Scalar>
 class TileRows {
  public:
-  TileRows(const Reading& reading, std::span<const Index> rows, Index head)
-      : reading_(reading), rows_(rows), head_(head), kv_head_(reading.kv_head(head)) {}
+  TileRows(const AttentionSetup& setup, std::span<const Index> rows, Index head)
+      : setup_(setup), rows_(rows), head_(head), kv_head_(setup.kv_head(head)) {}
 
   /// Scores of all rows in all stretches, scaled.
   void score() {
-    Matrix<Scalar> query(std::ssize(rows_), reading_.query.head_dim);
+    Matrix<Scalar> query(std::ssize(rows_), setup_.query.head_dim);
     for (Index i = 0; i < query.rows(); ++i) {
-      query.row(i) = head_matrix(reading_.query, head_).row(row(i)).template cast<Scalar>();
+      query.row(i) = head_matrix(setup_.query, head_).row(row(i)).template cast<Scalar>();
     }
-    for (const KeyStretch& source : reading_.keys) {
+    for (const KeyStretch& source : setup_.keys) {
       TileStretch<Scalar> stretch{&source, {}, 0, {}};
       for (const Index row : rows_) {
         stretch.visible.push_back(std::clamp(source.visible(row), Index{0}, source.key.rows));
@@ -60,7 +60,7 @@ class TileRows {
       const Matrix<Scalar> key =
           head_matrix(source.key.slice(0, *most), kv_head_).template cast<Scalar>();
       stretch.scores.noalias() = query * key.transpose();
-      stretch.scores *= static_cast<Scalar>(reading_.softmax_scale);
+      stretch.scores *= static_cast<Scalar>(setup_.softmax_scale);
       stretches_.push_back(std::move(stretch));
     }
   }
@@ -92,7 +92,7 @@ class TileRows {
 
   /// Sum of weights times values over the sum of weights, [rows, head_dim].
   [[nodiscard]] Matrix<Scalar> weigh_values() const {
-    Matrix<Scalar> out = Matrix<Scalar>::Zero(std::ssize(rows_), reading_.query.head_dim);
+    Matrix<Scalar> out = Matrix<Scalar>::Zero(std::ssize(rows_), setup_.query.head_dim);
     for (const auto& stretch : stretches_) add_values(stretch, out);
     for (Index i = 0; i < out.rows(); ++i) {
       const Scalar sum = weight_sums_[static_cast<std::size_t>(i)];
@@ -156,7 +156,7 @@ class TileRows {
     }
   }
 
-  const Reading& reading_;
+  const AttentionSetup& setup_;
   std::span<const Index> rows_;
   Index head_;
   Index kv_head_;
@@ -166,11 +166,11 @@ class TileRows {
 
 /// One task: a tile of rows of one head. \returns its largest |score|
 template <class Scalar>
-double run_tile(const Reading& reading, Index first, Index count, Index h, Rounding rounding,
+double run_tile(const AttentionSetup& setup, Index first, Index count, Index h, Rounding rounding,
                 AttentionRows& result) {
   const auto rows = std::span<const Index>(result.rows)
                         .subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
-  TileRows<Scalar> tile(reading, rows, result.heads[static_cast<std::size_t>(h)]);
+  TileRows<Scalar> tile(setup, rows, result.heads[static_cast<std::size_t>(h)]);
   tile.score();
   const double max_abs_score = tile.max_abs_score();
   const std::vector<Scalar> lse = tile.softmax();
@@ -180,17 +180,17 @@ double run_tile(const Reading& reading, Index first, Index count, Index h, Round
   head_matrix(result.out.view().slice(first, count), h) = out.template cast<double>();
   for (Index i = 0; i < count; ++i) {
     result.lse(first + i, h) =
-        reading.lse_factor * static_cast<double>(lse[static_cast<std::size_t>(i)]);
+        setup.lse_factor * static_cast<double>(lse[static_cast<std::size_t>(i)]);
   }
   return max_abs_score;
 }
 
 template <class Scalar>
-AttentionRows compute(const Reading& reading, std::span<const Index> rows,
+AttentionRows compute(const AttentionSetup& setup, std::span<const Index> rows,
                       std::span<const Index> heads, Rounding rounding) {
   AttentionRows result{{rows.begin(), rows.end()}, {heads.begin(), heads.end()}, {}, {}, 0};
   const Index num_heads = std::ssize(heads);
-  result.out = HeadsTensor<double>(std::ssize(rows), num_heads, reading.query.head_dim);
+  result.out = HeadsTensor<double>(std::ssize(rows), num_heads, setup.query.head_dim);
   result.lse.resize(std::ssize(rows), num_heads);
   const Index tiles = (std::ssize(rows) + kTileRows - 1) / kTileRows;
   double max_abs_score = 0;
@@ -199,7 +199,7 @@ AttentionRows compute(const Reading& reading, std::span<const Index> rows,
     const Index first = task / num_heads * kTileRows;
     const Index count = std::min(kTileRows, std::ssize(rows) - first);
     max_abs_score = std::max(
-        max_abs_score, run_tile<Scalar>(reading, first, count, task % num_heads, rounding, result));
+        max_abs_score, run_tile<Scalar>(setup, first, count, task % num_heads, rounding, result));
   }
   result.max_abs_score = max_abs_score;
   return result;
@@ -213,15 +213,15 @@ std::vector<Index> count_up(Index count) {
   return numbers;
 }
 
-AttentionRows true_attention(const Reading& reading, std::span<const Index> rows,
+AttentionRows true_attention(const AttentionSetup& setup, std::span<const Index> rows,
                              std::span<const Index> heads) {
-  return compute<double>(reading, rows, heads, {});
+  return compute<double>(setup, rows, heads, {});
 }
 
-AttentionRows plain_attention(const Reading& reading, std::span<const Index> rows,
+AttentionRows plain_attention(const AttentionSetup& setup, std::span<const Index> rows,
                               std::span<const Index> heads, ValueType compute_type,
                               ValueType out_type) {
-  return compute<float>(reading, rows, heads, {compute_type, out_type});
+  return compute<float>(setup, rows, heads, {compute_type, out_type});
 }
 
 }  // namespace apb

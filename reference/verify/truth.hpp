@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "reference/core/matrix.hpp"
-#include "reference/verify/reading.hpp"
+#include "reference/verify/attention_setup.hpp"
 
 namespace apb {
 
@@ -27,13 +27,14 @@ struct AttentionRows {
 
 /// In double, exact but for rounding. A row that sees nothing has out = 0, lse = -inf; what is not
 /// visible never matters, be it NaN. Does not depend on the number of OpenMP threads.
-[[nodiscard]] AttentionRows true_attention(const Reading& reading, std::span<const Index> rows,
+[[nodiscard]] AttentionRows true_attention(const AttentionSetup& setup, std::span<const Index> rows,
                                            std::span<const Index> heads);
 
 /// The contract's emulation: scores in fp32, P = exp(score - max) rounded to the compute type, row
 /// sum of the unrounded P, products with values in fp32, out rounded to the output type.
 /// A float64 type is emulated as float32: the contract knows no finer budget.
-[[nodiscard]] AttentionRows plain_attention(const Reading& reading, std::span<const Index> rows,
+[[nodiscard]] AttentionRows plain_attention(const AttentionSetup& setup,
+                                            std::span<const Index> rows,
                                             std::span<const Index> heads, ValueType compute_type,
                                             ValueType out_type);
 

@@ -23,26 +23,26 @@ CaseFile two_ranks() {
   config.anchor_len = 2;
   config.compressor = Compressor::kRandom;
   config.num_kept = 2;
-  CaseFile problem = sample_case(config, ValueType::kFloat32);
-  add_optional_parts(problem);
-  return problem;
+  CaseFile case_file = sample_case(config, ValueType::kFloat32);
+  add_optional_parts(case_file);
+  return case_file;
 }
 
-CandidateFile read_back(const CandidateFile& candidate, const CaseFile& problem) {
+CandidateFile read_back(const CandidateFile& candidate, const CaseFile& case_file) {
   const TemporaryFolder folder;
   write_candidate(folder.file("candidate.h5"), candidate);
-  return read_candidate(folder.file("candidate.h5"), problem);
+  return read_candidate(folder.file("candidate.h5"), case_file);
 }
 
 std::string refusal_after(const std::function<void(CandidateFile&)>& change) {
-  const CaseFile problem = two_ranks();
-  CandidateFile candidate = right_candidate(problem);
+  const CaseFile case_file = two_ranks();
+  CandidateFile candidate = right_candidate(case_file);
   change(candidate);
   const TemporaryFolder folder;
   const std::string path = folder.file("candidate.h5");
   write_candidate(path, candidate);
   try {
-    (void)read_candidate(path, problem);
+    (void)read_candidate(path, case_file);
   } catch (const BadInput& error) {
     return std::string(error.what()).substr(path.size() + 2);
   }
@@ -50,37 +50,37 @@ std::string refusal_after(const std::function<void(CandidateFile&)>& change) {
 }
 
 TEST_CASE("a whole candidate is read back", "[candidate_file]") {
-  const CaseFile problem = two_ranks();
-  CandidateFile candidate = right_candidate(problem);
+  const CaseFile case_file = two_ranks();
+  CandidateFile candidate = right_candidate(case_file);
   candidate.compute_type = ValueType::kBfloat16;
   candidate.out_type = ValueType::kFloat16;
-  const CandidateFile found = read_back(candidate, problem);
+  const CandidateFile found = read_back(candidate, case_file);
   CHECK(found.compute_type == ValueType::kBfloat16);
   CHECK(found.out_type == ValueType::kFloat16);
   REQUIRE(found.ranks.size() == 2);
   for (std::size_t i = 0; i < 2; ++i) {
     CHECK(found.ranks[i].rank == static_cast<int>(i));
     CHECK_FALSE(found.ranks[i].row_index);
-    CHECK(bit_equal(*found.ranks[i].out, *problem.ranks[i].out));
-    CHECK(bit_equal(*found.ranks[i].lse, *problem.ranks[i].lse));
-    CHECK(bit_equal(*found.ranks[i].importance, problem.ranks[i].importance));
-    CHECK(*found.ranks[i].kept_positions == problem.ranks[i].kept_positions);
-    CHECK(bit_equal(found.decode->ranks[i].out, problem.decode->ranks[i].out));
-    CHECK(bit_equal(found.decode->ranks[i].lse, problem.decode->ranks[i].lse));
+    CHECK(bit_equal(*found.ranks[i].out, *case_file.ranks[i].out));
+    CHECK(bit_equal(*found.ranks[i].lse, *case_file.ranks[i].lse));
+    CHECK(bit_equal(*found.ranks[i].importance, case_file.ranks[i].importance));
+    CHECK(*found.ranks[i].kept_positions == case_file.ranks[i].kept_positions);
+    CHECK(bit_equal(found.decode->ranks[i].out, case_file.decode->ranks[i].out));
+    CHECK(bit_equal(found.decode->ranks[i].lse, case_file.decode->ranks[i].lse));
   }
-  CHECK(bit_equal(found.decode->out, problem.decode->out));
-  CHECK(bit_equal(found.decode->lse, problem.decode->lse));
+  CHECK(bit_equal(found.decode->out, case_file.decode->out));
+  CHECK(bit_equal(found.decode->lse, case_file.decode->lse));
 }
 
 TEST_CASE("any subset is read back, and nothing else", "[candidate_file]") {
-  const CaseFile problem = two_ranks();
-  CandidateFile candidate = right_candidate(problem);
+  const CaseFile case_file = two_ranks();
+  CandidateFile candidate = right_candidate(case_file);
   candidate.ranks.erase(candidate.ranks.begin());
   candidate.ranks[0].out.reset();
   candidate.ranks[0].importance.reset();
   candidate.decode->out = {};
   candidate.decode->ranks[0].lse = {};
-  const CandidateFile found = read_back(candidate, problem);
+  const CandidateFile found = read_back(candidate, case_file);
   REQUIRE(found.ranks.size() == 1);
   CHECK(found.ranks[0].rank == 1);
   CHECK_FALSE(found.ranks[0].out);
@@ -90,16 +90,16 @@ TEST_CASE("any subset is read back, and nothing else", "[candidate_file]") {
   CHECK(found.decode->lse.rows() == 3);
   CHECK(found.decode->ranks[0].lse.rows() == 0);
   CHECK(found.decode->ranks[0].out.rows() == 3);
-  CHECK(read_back({}, problem).ranks.empty());
+  CHECK(read_back({}, case_file).ranks.empty());
 }
 
 TEST_CASE("some rows only", "[candidate_file]") {
-  const CaseFile problem = two_ranks();
-  CandidateFile candidate = right_candidate(problem);
+  const CaseFile case_file = two_ranks();
+  CandidateFile candidate = right_candidate(case_file);
   candidate.ranks[1].row_index = {6, 0, 7};
   candidate.ranks[1].out->resize_rows(3);
   candidate.ranks[1].lse = candidate.ranks[1].lse->topRows(3).eval();
-  const CandidateFile found = read_back(candidate, problem);
+  const CandidateFile found = read_back(candidate, case_file);
   CHECK(*found.ranks[1].row_index == std::vector<Index>{6, 0, 7});
   CHECK(found.ranks[1].out->rows() == 3);
   CHECK(bit_equal(*found.ranks[1].lse, *candidate.ranks[1].lse));
@@ -130,9 +130,9 @@ TEST_CASE("shapes and rows are checked against the case", "[candidate_file]") {
 
 TEST_CASE("a case is no candidate", "[candidate_file]") {
   const TemporaryFolder folder;
-  const CaseFile problem = two_ranks();
-  write_case(folder.file("case.h5"), problem);
-  CHECK_THROWS_WITH(read_candidate(folder.file("case.h5"), problem),
+  const CaseFile case_file = two_ranks();
+  write_case(folder.file("case.h5"), case_file);
+  CHECK_THROWS_WITH(read_candidate(folder.file("case.h5"), case_file),
                     folder.file("case.h5") +
                         ": schema = apb-case: must be apb-candidate, or absent (a case is no "
                         "candidate, whatever it holds)");
@@ -141,7 +141,7 @@ TEST_CASE("a case is no candidate", "[candidate_file]") {
 TEST_CASE("schema and version may be absent, but not be others", "[candidate_file]") {
   const TemporaryFolder folder;
   const std::string path = folder.file("candidate.h5");
-  const CaseFile problem = two_ranks();
+  const CaseFile case_file = two_ranks();
   const auto refusal_with = [&](std::string_view schema, std::int64_t version) {
     Hdf5Writer file(path);
     file.set_attribute("/", "compute_dtype", std::string_view("float32"));
@@ -149,7 +149,7 @@ TEST_CASE("schema and version may be absent, but not be others", "[candidate_fil
     if (!schema.empty()) file.set_attribute("/", "schema", schema);
     if (version != 0) file.set_attribute("/", "version", version);
     file.commit();
-    return refusal([&] { (void)read_candidate(path, problem); });
+    return refusal([&] { (void)read_candidate(path, case_file); });
   };
   CHECK(refusal_with("", 0) == "accepted");
   CHECK(refusal_with("apb-candidate", 1) == "accepted");

@@ -27,20 +27,20 @@ ApbConfig three_ranks() {
   return config;
 }
 
-CaseFile read_back(const CaseFile& problem) {
+CaseFile read_back(const CaseFile& case_file) {
   const TemporaryFolder folder;
   const std::string path = folder.file("case.h5");
-  write_case(path, problem);
+  write_case(path, case_file);
   CHECK(folder.num_files() == 1);
   check_hdf5_in_child(path);
   return read_case(path);
 }
 
 /// The line that a written case is refused with, without the file's name.
-std::string refusal(const CaseFile& problem) {
+std::string refusal(const CaseFile& case_file) {
   const TemporaryFolder folder;
   const std::string path = folder.file("case.h5");
-  write_case(path, problem);
+  write_case(path, case_file);
   try {
     (void)read_case(path);
   } catch (const BadInput& error) {
@@ -53,37 +53,37 @@ std::string refusal(const CaseFile& problem) {
 
 /// The refusal of a sample case that was changed.
 std::string refusal_after(const std::function<void(CaseFile&)>& change) {
-  CaseFile problem = sample_case(three_ranks(), ValueType::kBfloat16);
-  add_optional_parts(problem);
-  change(problem);
-  return refusal(problem);
+  CaseFile case_file = sample_case(three_ranks(), ValueType::kBfloat16);
+  add_optional_parts(case_file);
+  change(case_file);
+  return refusal(case_file);
 }
 
 TEST_CASE("a case of every precision is read back", "[case_file]") {
   for (const ValueType type :
        {ValueType::kFloat64, ValueType::kFloat32, ValueType::kBfloat16, ValueType::kFloat16}) {
     CAPTURE(to_string(type));
-    CaseFile problem = sample_case(three_ranks(), type);
-    CHECK(same_case(read_back(problem), problem));
-    add_optional_parts(problem);
-    const CaseFile found = read_back(problem);
-    CHECK(same_case(found, problem));
+    CaseFile case_file = sample_case(three_ranks(), type);
+    CHECK(same_case(read_back(case_file), case_file));
+    add_optional_parts(case_file);
+    const CaseFile found = read_back(case_file);
+    CHECK(same_case(found, case_file));
     CaseFile changed = found;
     changed.ranks.back().query.values().back() += 1;
-    CHECK_FALSE(same_case(changed, problem));
+    CHECK_FALSE(same_case(changed, case_file));
   }
 }
 
 TEST_CASE("values that only double holds, and special ones", "[case_file]") {
-  CaseFile problem = sample_case(three_ranks(), ValueType::kFloat64);
-  auto& values = problem.ranks[0].query.values();
+  CaseFile case_file = sample_case(three_ranks(), ValueType::kFloat64);
+  auto& values = case_file.ranks[0].query.values();
   values[0] = 0.1;
   values[1] = 1e300;
   values[2] = -0.0;
   values[3] = std::numeric_limits<double>::infinity();
-  CHECK(same_case(read_back(problem), problem));
-  problem.ranks[2].value.values()[4] = std::numeric_limits<double>::quiet_NaN();
-  CHECK(std::isnan(read_back(problem).ranks[2].value.values()[4]));
+  CHECK(same_case(read_back(case_file), case_file));
+  case_file.ranks[2].value.values()[4] = std::numeric_limits<double>::quiet_NaN();
+  CHECK(std::isnan(read_back(case_file).ranks[2].value.values()[4]));
 }
 
 TEST_CASE("any blocks, empty ones and empty segments", "[case_file]") {
@@ -93,15 +93,15 @@ TEST_CASE("any blocks, empty ones and empty segments", "[case_file]") {
       ApbConfig config = three_ranks();
       config.block_lens = lens;
       config.num_kept = kept;
-      const CaseFile problem = sample_case(config, ValueType::kFloat16);
-      CHECK(same_case(read_back(problem), problem));
+      const CaseFile case_file = sample_case(config, ValueType::kFloat16);
+      CHECK(same_case(read_back(case_file), case_file));
     }
   }
   for (const int num_ranks : {1, 2, 5}) {
     ApbConfig config;
     config.num_ranks = num_ranks;  // an empty document
-    const CaseFile problem = sample_case(config, ValueType::kFloat32);
-    CHECK(same_case(read_back(problem), problem));
+    const CaseFile case_file = sample_case(config, ValueType::kFloat32);
+    CHECK(same_case(read_back(case_file), case_file));
   }
 }
 
@@ -109,23 +109,23 @@ TEST_CASE("convention official keeps its place of the query", "[case_file]") {
   ApbConfig config = three_ranks();
   config.anchor_convention = AnchorConvention::kOfficial;
   config.query_insert_at = 1;
-  const CaseFile problem = sample_case(config, ValueType::kFloat32);
-  CHECK(same_case(read_back(problem), problem));
+  const CaseFile case_file = sample_case(config, ValueType::kFloat32);
+  CHECK(same_case(read_back(case_file), case_file));
 }
 
 TEST_CASE("full and star", "[case_file]") {
   ApbConfig config = three_ranks();
   config.compressor = Compressor::kNone;
   config.num_kept = 0;
-  CaseFile problem = sample_case(config, ValueType::kFloat32);
-  problem.method = "star";
-  CHECK(same_case(read_back(problem), problem));
+  CaseFile case_file = sample_case(config, ValueType::kFloat32);
+  case_file.method = "star";
+  CHECK(same_case(read_back(case_file), case_file));
   config.block_lens = {20, 0, 0};
   config.anchor_len = 0;
   config.embedded_query_len = 0;
-  problem = sample_case(config, ValueType::kFloat32);
-  problem.method = "full";
-  CHECK(same_case(read_back(problem), problem));
+  case_file = sample_case(config, ValueType::kFloat32);
+  case_file.method = "full";
+  CHECK(same_case(read_back(case_file), case_file));
 }
 
 TEST_CASE("one rank alone, or some", "[case_file]") {
@@ -142,7 +142,7 @@ TEST_CASE("one rank alone, or some", "[case_file]") {
 
 TEST_CASE("the configuration is checked", "[case_file]") {
   const auto with = [](const std::function<void(ApbConfig&)>& change) {
-    return refusal_after([&](CaseFile& problem) { change(problem.config); });
+    return refusal_after([&](CaseFile& case_file) { change(case_file.config); });
   };
   CHECK(with([](ApbConfig& c) { c.doc_len = 21; }) ==
         "block_lens = 20 in all: must be lengths that add up to doc_len (21)");
@@ -207,14 +207,14 @@ TEST_CASE("inputs must have the precision they claim", "[case_file]") {
 }
 
 TEST_CASE("a linear retaining head has no second layer", "[case_file]") {
-  CaseFile problem = sample_case(three_ranks(), ValueType::kBfloat16);
-  add_optional_parts(problem);
-  const Index width = problem.ranks[0].retaining->fc1.cols();
-  for (CaseRank& rank : problem.ranks) {
+  CaseFile case_file = sample_case(three_ranks(), ValueType::kBfloat16);
+  add_optional_parts(case_file);
+  const Index width = case_file.ranks[0].retaining->fc1.cols();
+  for (CaseRank& rank : case_file.ranks) {
     rank.retaining->fc1 = Matrix<double>::Constant(2, width, 0.25);
     rank.retaining->fc2 = {};
   }
-  CHECK(same_case(read_back(problem), problem));
+  CHECK(same_case(read_back(case_file), case_file));
   CHECK(refusal_after([](CaseFile& c) {
           c.ranks[0].retaining->fc2 = {};
         }).starts_with("/rank_0/retaining_fc1"));

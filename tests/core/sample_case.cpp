@@ -103,7 +103,7 @@ CaseFile sample_case(ApbConfig config, ValueType type) {
   config.head_dim = 3;
   config.softmax_scale = 0.1;
   RandomTensors random(11);
-  CaseFile problem{
+  CaseFile case_file{
       .method = "apb", .config = config, .value_type = type, .ranks = {}, .decode = {}};
   const BlockLayout layout = make_block_layout(config);
   for (int number = 0; number < layout.num_ranks(); ++number) {
@@ -121,20 +121,20 @@ CaseFile sample_case(ApbConfig config, ValueType type) {
           .setConstant(-std::numeric_limits<double>::infinity());
     }
     rank.kept_positions = some_candidates(rank.layout, 2);
-    for (const CaseRank& lower : problem.ranks) append_kept(lower, rank);
-    problem.ranks.push_back(std::move(rank));
+    for (const CaseRank& lower : case_file.ranks) append_kept(lower, rank);
+    case_file.ranks.push_back(std::move(rank));
   }
-  return problem;
+  return case_file;
 }
 
-void add_optional_parts(CaseFile& problem) {
+void add_optional_parts(CaseFile& case_file) {
   RandomTensors random(12);
-  const ApbConfig& config = problem.config;
-  DecodeCase& decode = problem.decode.emplace();
+  const ApbConfig& config = case_file.config;
+  DecodeCase& decode = case_file.decode.emplace();
   decode.query = random.heads_of_eighths<double>(config.query_len, 4, 3);
   decode.out = random.heads<double>(config.query_len, 4, 3);
   decode.lse = random.matrix<double>(config.query_len, 4);
-  for (CaseRank& rank : problem.ranks) {
+  for (CaseRank& rank : case_file.ranks) {
     const Index rows = rank.layout.rows();
     rank.out = random.heads<double>(rows, 4, 3);
     rank.lse = random.matrix<double>(rows, 4);
@@ -152,9 +152,9 @@ void add_optional_parts(CaseFile& problem) {
   }
 }
 
-CandidateFile right_candidate(const CaseFile& problem) {
+CandidateFile right_candidate(const CaseFile& case_file) {
   CandidateFile candidate;
-  for (const CaseRank& rank : problem.ranks) {
+  for (const CaseRank& rank : case_file.ranks) {
     candidate.ranks.push_back({.rank = rank.rank,
                                .row_index = {},
                                .out = rank.out,
@@ -162,7 +162,7 @@ CandidateFile right_candidate(const CaseFile& problem) {
                                .importance = rank.importance,
                                .kept_positions = rank.kept_positions});
   }
-  candidate.decode = problem.decode;
+  candidate.decode = case_file.decode;
   return candidate;
 }
 

@@ -12,10 +12,10 @@ namespace apb {
 [[nodiscard]] CaseFile sample_case(ApbConfig config, ValueType type);
 
 /// Adds a query pass over every rank's cache, and truth to the ranks.
-void add_optional_parts(CaseFile& problem);
+void add_optional_parts(CaseFile& case_file);
 
 /// The candidate that says what the case itself says.
-[[nodiscard]] CandidateFile right_candidate(const CaseFile& problem);
+[[nodiscard]] CandidateFile right_candidate(const CaseFile& case_file);
 
 /// Whether all that a case file holds is the same, bit for bit.
 [[nodiscard]] bool same_case(const CaseFile& a, const CaseFile& b);

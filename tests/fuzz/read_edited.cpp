@@ -11,18 +11,18 @@ namespace apb {
 namespace {
 
 void check_case(const std::string& path, const std::string& again) {
-  const CaseFile problem = with_usual_nan(read_case(path));
-  require_sound(problem);
-  write_case(again, problem);
-  if (!same_case(with_usual_nan(read_case(again)), problem))
+  const CaseFile case_file = with_usual_nan(read_case(path));
+  require_sound(case_file);
+  write_case(again, case_file);
+  if (!same_case(with_usual_nan(read_case(again)), case_file))
     throw BrokenContract("a case changes when written");
 }
 
-void check_candidate(const std::string& path, const std::string& again, const CaseFile& problem) {
-  const CandidateFile candidate = read_candidate(path, problem);
-  require_sound(candidate, problem);
+void check_candidate(const std::string& path, const std::string& again, const CaseFile& case_file) {
+  const CandidateFile candidate = read_candidate(path, case_file);
+  require_sound(candidate, case_file);
   write_candidate(again, candidate);
-  if (!same_candidate(read_candidate(again, problem), candidate)) {
+  if (!same_candidate(read_candidate(again, case_file), candidate)) {
     throw BrokenContract("a candidate changes when written");
   }
 }

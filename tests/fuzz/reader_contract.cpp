@@ -134,24 +134,24 @@ bool same_results(const Part& a, const Part& b) {
 
 }  // namespace
 
-void require_sound(const CaseFile& problem) {
-  const BlockLayout layout = make_block_layout(problem.config);
-  require(!problem.ranks.empty(), "ranks");
+void require_sound(const CaseFile& case_file) {
+  const BlockLayout layout = make_block_layout(case_file.config);
+  require(!case_file.ranks.empty(), "ranks");
   int smallest = 0;
-  for (const CaseRank& rank : problem.ranks) {
+  for (const CaseRank& rank : case_file.ranks) {
     require(smallest <= rank.rank && rank.rank < layout.num_ranks(), "numbers of ranks");
     smallest = rank.rank + 1;
-    require_sound(rank, problem.config, layout.ranks[static_cast<std::size_t>(rank.rank)]);
+    require_sound(rank, case_file.config, layout.ranks[static_cast<std::size_t>(rank.rank)]);
   }
-  if (problem.decode) require_sound(*problem.decode, problem.config);
+  if (case_file.decode) require_sound(*case_file.decode, case_file.config);
 }
 
-void require_sound(const CandidateFile& candidate, const CaseFile& problem) {
-  const ApbConfig& config = problem.config;
-  require(candidate.ranks.size() <= problem.ranks.size(), "ranks");
+void require_sound(const CandidateFile& candidate, const CaseFile& case_file) {
+  const ApbConfig& config = case_file.config;
+  require(candidate.ranks.size() <= case_file.ranks.size(), "ranks");
   for (const CandidateRank& rank : candidate.ranks) {
-    const auto asked = std::ranges::find(problem.ranks, rank.rank, &CaseRank::rank);
-    require(asked != problem.ranks.end(), "a rank that the case does not have");
+    const auto asked = std::ranges::find(case_file.ranks, rank.rank, &CaseRank::rank);
+    require(asked != case_file.ranks.end(), "a rank that the case does not have");
     const RankLayout& layout = asked->layout;
     const Index rows = rank.row_index ? std::ssize(*rank.row_index) : layout.rows();
     require(rows <= layout.rows(), "row_index");
@@ -177,10 +177,10 @@ void require_all_closed() {
   require(H5Fget_obj_count(H5F_OBJ_ALL, H5F_OBJ_ALL) == 0, "something is still open");
 }
 
-CaseFile with_usual_nan(CaseFile problem) {
-  for (CaseRank& rank : problem.ranks) make_nan_usual(rank);
-  if (problem.decode) make_nan_usual(*problem.decode);
-  return problem;
+CaseFile with_usual_nan(CaseFile case_file) {
+  for (CaseRank& rank : case_file.ranks) make_nan_usual(rank);
+  if (case_file.decode) make_nan_usual(*case_file.decode);
+  return case_file;
 }
 
 bool same_candidate(const CandidateFile& a, const CandidateFile& b) {

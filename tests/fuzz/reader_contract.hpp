@@ -17,10 +17,10 @@ class BrokenContract : public std::logic_error {
 
 /// The configuration is valid, every tensor has the shape that the layout gives, positions are
 /// where they may be. \throws BrokenContract
-void require_sound(const CaseFile& problem);
+void require_sound(const CaseFile& case_file);
 /// \copydoc require_sound
-/// \param problem the case that the candidate answers
-void require_sound(const CandidateFile& candidate, const CaseFile& problem);
+/// \param case_file the case that the candidate answers
+void require_sound(const CandidateFile& candidate, const CaseFile& case_file);
 
 /// One line that begins with the file's name. \throws BrokenContract
 void require_one_line(std::string_view refusal, std::string_view path);
@@ -30,7 +30,7 @@ void require_all_closed();
 
 /// The case with the usual NaN in place of every other. Narrow types and storage as float keep that
 /// a value is NaN, not which one: no promise of the format.
-[[nodiscard]] CaseFile with_usual_nan(CaseFile problem);
+[[nodiscard]] CaseFile with_usual_nan(CaseFile case_file);
 
 /// Whether two candidates hold the same, bit for bit.
 [[nodiscard]] bool same_candidate(const CandidateFile& a, const CandidateFile& b);

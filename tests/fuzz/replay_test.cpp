@@ -68,10 +68,10 @@ TEST_CASE("random scripts are read or refused", "[fuzz]") {
 }
 
 TEST_CASE("the contract can be broken", "[fuzz]") {
-  const CaseFile& problem = *seed_files().back().answers;
-  CHECK_NOTHROW(require_sound(problem));
+  const CaseFile& case_file = *seed_files().back().answers;
+  CHECK_NOTHROW(require_sound(case_file));
   const auto broken = [&](auto change) {
-    CaseFile changed = problem;
+    CaseFile changed = case_file;
     change(changed);
     CHECK_THROWS_AS(require_sound(changed), BrokenContract);
   };
@@ -83,9 +83,9 @@ TEST_CASE("the contract can be broken", "[fuzz]") {
 
   CandidateFile candidate;
   candidate.ranks.emplace_back().rank = 1;
-  CHECK_NOTHROW(require_sound(candidate, problem));
+  CHECK_NOTHROW(require_sound(candidate, case_file));
   candidate.ranks[0].lse = Matrix<double>(1, 4);
-  CHECK_THROWS_AS(require_sound(candidate, problem), BrokenContract);
+  CHECK_THROWS_AS(require_sound(candidate, case_file), BrokenContract);
 
   CHECK_NOTHROW(require_one_line("case.h5: seed = -1", "case.h5"));
   CHECK_THROWS_AS(require_one_line("case.h5: seed =\n-1", "case.h5"), BrokenContract);

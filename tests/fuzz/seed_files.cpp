@@ -45,9 +45,9 @@ SeedFile from_file(const std::string& name, const std::string& path) {
   return seed;
 }
 
-SeedFile seed_of(const std::string& name, const CaseFile& problem) {
+SeedFile seed_of(const std::string& name, const CaseFile& case_file) {
   const TemporaryFolder folder;
-  write_case(folder.file("seed.h5"), problem);
+  write_case(folder.file("seed.h5"), case_file);
   return from_file(name, folder.file("seed.h5"));
 }
 
@@ -74,28 +74,28 @@ ApbConfig two_ranks() {
 }
 
 CaseFile with_truth() {
-  CaseFile problem = sample_case(two_ranks(), ValueType::kBfloat16);
-  add_optional_parts(problem);
-  return problem;
+  CaseFile case_file = sample_case(two_ranks(), ValueType::kBfloat16);
+  add_optional_parts(case_file);
+  return case_file;
 }
 
 CaseFile with_scored_inputs() {
-  CaseFile problem = with_truth();
-  problem.decode.reset();
-  problem.ranks[1].out.reset();
-  problem.ranks[1].lse.reset();
-  return problem;
+  CaseFile case_file = with_truth();
+  case_file.decode.reset();
+  case_file.ranks[1].out.reset();
+  case_file.ranks[1].lse.reset();
+  return case_file;
 }
 
 CaseFile with_query_pass() {
   ApbConfig config = two_ranks();
   config.num_ranks = 1;
   config.block_lens = {7};
-  CaseFile problem = sample_case(config, ValueType::kFloat32);
-  add_optional_parts(problem);
-  problem.ranks[0].score_query.reset();
-  problem.ranks[0].retaining.reset();
-  return problem;
+  CaseFile case_file = sample_case(config, ValueType::kFloat32);
+  add_optional_parts(case_file);
+  case_file.ranks[0].score_query.reset();
+  case_file.ranks[0].retaining.reset();
+  return case_file;
 }
 
 CaseFile one_rank_alone() {
@@ -104,35 +104,35 @@ CaseFile one_rank_alone() {
   config.embedded_query_len = 1;
   config.anchor_len = 2;
   config.query_insert_at = 1;
-  CaseFile problem = sample_case(config, ValueType::kFloat64);
-  problem.ranks.erase(problem.ranks.begin());
-  return problem;
+  CaseFile case_file = sample_case(config, ValueType::kFloat64);
+  case_file.ranks.erase(case_file.ranks.begin());
+  return case_file;
 }
 
 CaseFile star() {
   ApbConfig config = two_ranks();
   config.compressor = Compressor::kNone;
   config.num_kept = 0;
-  CaseFile problem = sample_case(config, ValueType::kFloat16);
-  problem.method = "star";
-  return problem;
+  CaseFile case_file = sample_case(config, ValueType::kFloat16);
+  case_file.method = "star";
+  return case_file;
 }
 
 CaseFile empty_document() {
   ApbConfig config;
-  CaseFile problem = sample_case(config, ValueType::kFloat32);
-  problem.method = "full";
-  return problem;
+  CaseFile case_file = sample_case(config, ValueType::kFloat32);
+  case_file.method = "full";
+  return case_file;
 }
 
-CandidateFile some_rows(const CaseFile& problem) {
+CandidateFile some_rows(const CaseFile& case_file) {
   CandidateFile candidate;
   CandidateRank& rank = candidate.ranks.emplace_back();
   rank.rank = 1;
   rank.row_index = {4, 0, 2};
-  rank.out = problem.ranks[1].out;
+  rank.out = case_file.ranks[1].out;
   rank.out->resize_rows(3);
-  rank.lse = problem.ranks[1].lse->topRows(3).eval();
+  rank.lse = case_file.ranks[1].lse->topRows(3).eval();
   return candidate;
 }
 

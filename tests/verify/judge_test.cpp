@@ -21,9 +21,9 @@ CaseFile small_case(Compressor compressor = Compressor::kRandom) {
   return make_case(31, shape, ValueType::kBfloat16);
 }
 
-CandidateFile selection_of(const CaseFile& problem, bool with_importance) {
+CandidateFile selection_of(const CaseFile& case_file, bool with_importance) {
   CandidateFile candidate{ValueType::kBfloat16, ValueType::kBfloat16, {}, {}};
-  for (const CaseRank& rank : problem.ranks) {
+  for (const CaseRank& rank : case_file.ranks) {
     CandidateRank given;
     given.rank = rank.rank;
     given.kept_positions = rank.kept_positions;
@@ -41,8 +41,8 @@ const Verdict& verdict_of(const Judgement& judgement, int rank, const std::strin
 }
 
 TEST_CASE("what is absent is listed, and fails only if it is required", "[verify]") {
-  const CaseFile problem = small_case();
-  Judgement judgement = judge(problem, selection_of(problem, false), {});
+  const CaseFile case_file = small_case();
+  Judgement judgement = judge(case_file, selection_of(case_file, false), {});
   CHECK(judgement.pass());
   CHECK(judgement.verdicts.size() == 3);
   CHECK(judgement.not_judged.size() == 9);  // out, lse and importance of three ranks
@@ -54,25 +54,25 @@ TEST_CASE("what is absent is listed, and fails only if it is required", "[verify
 }
 
 TEST_CASE("nothing to judge is bad input", "[verify]") {
-  const CaseFile problem = small_case();
-  CHECK_THROWS_AS(judge(problem, {}, {}), BadInput);
+  const CaseFile case_file = small_case();
+  CHECK_THROWS_AS(judge(case_file, {}, {}), BadInput);
   CandidateFile empty;
   empty.ranks.emplace_back();
-  CHECK_THROWS_AS(judge(problem, empty, {}), BadInput);
+  CHECK_THROWS_AS(judge(case_file, empty, {}), BadInput);
   empty.ranks[0].rank = 7;
   empty.ranks[0].lse = Matrix<double>();
-  CHECK_THROWS_AS(judge(problem, empty, {}), BadInput);
+  CHECK_THROWS_AS(judge(case_file, empty, {}), BadInput);
 }
 
 TEST_CASE("the candidate's own importance decides what it must select", "[verify]") {
-  const CaseFile problem = small_case();
-  CandidateFile candidate = selection_of(problem, true);
-  CHECK(judge(problem, candidate, {}).pass());
+  const CaseFile case_file = small_case();
+  CandidateFile candidate = selection_of(case_file, true);
+  CHECK(judge(case_file, candidate, {}).pass());
   // The first kept token loses its importance: it must not be kept any more.
-  const CaseRank& rank = problem.ranks[1];
+  const CaseRank& rank = case_file.ranks[1];
   const Index lost = rank.kept_positions[0][0] - rank.layout.block_begin;
   (*candidate.ranks[1].importance)(lost, 0) = -1;
-  const Judgement judgement = judge(problem, candidate, {});
+  const Judgement judgement = judge(case_file, candidate, {});
   const Verdict verdict = verdict_of(judgement, 1, "kept_positions");
   CHECK(!verdict.pass);
   CHECK(verdict.error == 2);  // one missing, one too many
@@ -81,11 +81,11 @@ TEST_CASE("the candidate's own importance decides what it must select", "[verify
 }
 
 TEST_CASE("positions twice, outside, or missing are counted; order does not matter", "[verify]") {
-  const CaseFile problem = small_case();
+  const CaseFile case_file = small_case();
   const auto faults_with = [&](const std::function<void(std::vector<Index>&)>& change) {
-    CandidateFile candidate = selection_of(problem, false);
+    CandidateFile candidate = selection_of(case_file, false);
     change((*candidate.ranks[1].kept_positions)[1]);
-    return verdict_of(judge(problem, candidate, {}), 1, "kept_positions").error;
+    return verdict_of(judge(case_file, candidate, {}), 1, "kept_positions").error;
   };
   CHECK(faults_with([](auto& kept) { std::reverse(kept.begin(), kept.end()); }) == 0);
   CHECK(faults_with([](auto& kept) { kept.push_back(kept[0]); }) == 1);
@@ -96,13 +96,13 @@ TEST_CASE("positions twice, outside, or missing are counted; order does not matt
 }
 
 TEST_CASE("wrong selections are named", "[verify]") {
-  const CaseFile problem = small_case();
+  const CaseFile case_file = small_case();
   const auto explanation = [&](const std::function<void(Index&)>& change) {
-    CandidateFile candidate = selection_of(problem, false);
+    CandidateFile candidate = selection_of(case_file, false);
     for (auto& head : *candidate.ranks[1].kept_positions) {
       for (Index& position : head) change(position);
     }
-    const Judgement judgement = judge(problem, candidate, {});
+    const Judgement judgement = judge(case_file, candidate, {});
     REQUIRE(judgement.diagnoses.size() == 1);
     const Diagnosis& diagnosis = judgement.diagnoses[0].diagnosis;
     return diagnosis.explanations.empty() ? "" : diagnosis.explanations[0].mistake;
@@ -114,10 +114,10 @@ TEST_CASE("wrong selections are named", "[verify]") {
 }
 
 TEST_CASE("importance of query_aware is judged by its budget", "[verify]") {
-  const CaseFile problem = small_case(Compressor::kQueryAware);
+  const CaseFile case_file = small_case(Compressor::kQueryAware);
   CandidateFile candidate{ValueType::kFloat32, ValueType::kFloat32, {}, {}};
   // The scores by a plain double loop over the anchor's query rows, pooled by 3.
-  const CaseRank& rank = problem.ranks[2];
+  const CaseRank& rank = case_file.ranks[2];
   Matrix<double> scores = Matrix<double>::Zero(20, 2);
   for (Index j = 0; j < 20; ++j) {
     for (Index head = 0; head < 4; ++head) {
@@ -142,13 +142,13 @@ TEST_CASE("importance of query_aware is judged by its budget", "[verify]") {
     }
   }
   candidate.ranks = {given};
-  const Verdict right = verdict_of(judge(problem, candidate, {}), 2, "importance");
+  const Verdict right = verdict_of(judge(case_file, candidate, {}), 2, "importance");
   CHECK(right.pass);
   const auto fails_with = [&](double factor, double value) {
     CandidateFile wrong = candidate;
     double& element = (*wrong.ranks[0].importance)(4, 1);
     element = element * factor + value;
-    const Verdict verdict = verdict_of(judge(problem, wrong, {}), 2, "importance");
+    const Verdict verdict = verdict_of(judge(case_file, wrong, {}), 2, "importance");
     return !verdict.pass && verdict.worst.row == 9 + 4 && verdict.worst.head == 1;
   };
   CHECK(fails_with(1, 1e-3));
@@ -185,13 +185,15 @@ Matrix<double> retaining_importance(const RetainingCase& retaining, ValueType ty
 }
 
 TEST_CASE("importance of retaining heads is judged by its budget", "[verify]") {
-  CaseFile problem = small_case();
-  problem.config.compressor = Compressor::kRetainingHead;
+  CaseFile case_file = small_case();
+  case_file.config.compressor = Compressor::kRetainingHead;
   CandidateRank given;
   given.rank = 2;
-  given.importance = problem.ranks[2].importance;
-  given.kept_positions = problem.ranks[2].kept_positions;
-  const auto judged = [&](ValueType type) { return judge(problem, {type, type, {given}, {}}, {}); };
+  given.importance = case_file.ranks[2].importance;
+  given.kept_positions = case_file.ranks[2].kept_positions;
+  const auto judged = [&](ValueType type) {
+    return judge(case_file, {type, type, {given}, {}}, {});
+  };
   const Judgement blind = judged(ValueType::kFloat32);
   CHECK(std::ranges::any_of(blind.not_judged, [](const NotJudged& missing) {
     return missing.why == "the case holds no retaining_input";
@@ -203,7 +205,7 @@ TEST_CASE("importance of retaining heads is judged by its budget", "[verify]") {
     return Matrix<double>(head_matrix(heads.view(), 0));
   };
   const RetainingCase retaining{matrix(20, 64), matrix(5, 64), matrix(2, 5)};
-  problem.ranks[2].retaining = retaining;
+  case_file.ranks[2].retaining = retaining;
   for (const ValueType type : {ValueType::kFloat32, ValueType::kBfloat16, ValueType::kFloat16}) {
     given.importance = retaining_importance(retaining, type, true);
     CHECK(verdict_of(judged(type), 2, "importance").pass);
@@ -216,22 +218,22 @@ TEST_CASE("importance of retaining heads is judged by its budget", "[verify]") {
 }
 
 TEST_CASE("importance may be rounded to the case's precision, and no further", "[verify]") {
-  CaseFile problem = small_case(Compressor::kRandom);  // bfloat16
-  problem.config.compressor = Compressor::kRetainingHead;
+  CaseFile case_file = small_case(Compressor::kRandom);  // bfloat16
+  case_file.config.compressor = Compressor::kRetainingHead;
   RandomTensors random(33);
   const auto matrix = [&](Index rows, Index columns) {
     const auto heads = random.heads<double>(rows, 1, columns);
     return Matrix<double>(head_matrix(heads.view(), 0));
   };
-  problem.ranks[2].retaining = {matrix(20, 64), matrix(5, 64), matrix(2, 5)};
+  case_file.ranks[2].retaining = {matrix(20, 64), matrix(5, 64), matrix(2, 5)};
   const Matrix<double> exact =
-      retaining_importance(*problem.ranks[2].retaining, ValueType::kFloat64, true);
+      retaining_importance(*case_file.ranks[2].retaining, ValueType::kFloat64, true);
   const auto passes = [&](const std::function<double(double)>& of) {
     CandidateRank given;
     given.rank = 2;
     given.importance = exact.unaryExpr(of);
     const CandidateFile candidate{ValueType::kFloat32, ValueType::kFloat32, {given}, {}};
-    return verdict_of(judge(problem, candidate, {}), 2, "importance").pass;
+    return verdict_of(judge(case_file, candidate, {}), 2, "importance").pass;
   };
   const auto stored = [](double x) { return round_to(ValueType::kBfloat16, x); };
   CHECK(passes([](double x) { return x; }));
@@ -243,19 +245,19 @@ TEST_CASE("importance may be rounded to the case's precision, and no further", "
   CHECK_FALSE(passes([&](double x) { return stored(x * (1 + 0x1p-7)); }));
   CHECK_FALSE(passes([](double x) { return round_to(ValueType::kFloat16, x * (1 + 0x1p-9)); }));
   // What overflows in the format that it is stored in is infinite there.
-  problem.value_type = ValueType::kFloat16;
-  problem.ranks[2].retaining->fc2 *= 1e7;
+  case_file.value_type = ValueType::kFloat16;
+  case_file.ranks[2].retaining->fc2 *= 1e7;
   const auto huge = [](double x) { return round_to(ValueType::kFloat16, 1e7 * x); };
   CHECK(passes(huge));
   CHECK_FALSE(passes([&](double x) { return -huge(x); }));
 }
 
 TEST_CASE("what was judged is counted: ranks, and rows of them", "[verify]") {
-  const CaseFile problem = small_case();
+  const CaseFile case_file = small_case();
   Kernel kernel;
   kernel.compute_type = kernel.out_type = ValueType::kBfloat16;
-  CandidateFile candidate = run_kernel(kernel, problem);
-  Coverage coverage = judge(problem, candidate, {}).coverage;
+  CandidateFile candidate = run_kernel(kernel, case_file);
+  Coverage coverage = judge(case_file, candidate, {}).coverage;
   CHECK(coverage.ranks == std::vector<int>{0, 1, 2});
   CHECK(coverage.ranks_of_case == 3);
   CHECK(coverage.rows == 30 + (9 + 25) + (9 + 20));
@@ -264,22 +266,22 @@ TEST_CASE("what was judged is counted: ranks, and rows of them", "[verify]") {
   candidate.ranks.erase(candidate.ranks.begin() + 1);
   JudgeOptions options;
   options.rows_of = [](const CaseRank&) { return std::vector<Index>{5, 8}; };
-  coverage = judge(problem, candidate, options).coverage;
+  coverage = judge(case_file, candidate, options).coverage;
   CHECK(coverage.ranks == std::vector<int>{0, 2});
   CHECK(coverage.rows == 4);
   CHECK(coverage.rows_of_ranks == 30 + 29);
 
-  coverage = judge(problem, selection_of(problem, false), options).coverage;
+  coverage = judge(case_file, selection_of(case_file, false), options).coverage;
   CHECK(coverage.ranks == std::vector<int>{0, 1, 2});
   CHECK(coverage.rows_of_ranks == 0);
   CHECK_FALSE(coverage.decode);
 }
 
 TEST_CASE("a candidate of some rows in any order is judged on these", "[verify]") {
-  const CaseFile problem = small_case();
+  const CaseFile case_file = small_case();
   Kernel kernel;
   kernel.compute_type = kernel.out_type = ValueType::kBfloat16;
-  const CandidateRank whole = run_kernel(kernel, problem, problem.ranks[1]);
+  const CandidateRank whole = run_kernel(kernel, case_file, case_file.ranks[1]);
   const std::vector<Index> rows{33, 0, 8, 9};
   CandidateRank some;
   some.rank = 1;
@@ -287,19 +289,19 @@ TEST_CASE("a candidate of some rows in any order is judged on these", "[verify]"
   some.out = HeadsTensor<double>(0, 4, 8);
   for (const Index row : rows) some.out->append(std::as_const(*whole.out).view().slice(row, 1));
   CandidateFile candidate{kernel.compute_type, kernel.out_type, {some}, {}};
-  CHECK(judge(problem, candidate, {}).pass());
+  CHECK(judge(case_file, candidate, {}).pass());
   JudgeOptions options;
   options.rows_of = [](const CaseRank&) { return std::vector<Index>{8, 33}; };
-  CHECK(judge(problem, candidate, options).pass());
-  candidate.ranks[0].out->view().at(1, 2)[3] += 0.5;  // row 0
-  CHECK(judge(problem, candidate, options).pass());   // not among those that are judged
-  const Judgement judgement = judge(problem, candidate, {});
+  CHECK(judge(case_file, candidate, options).pass());
+  candidate.ranks[0].out->view().at(1, 2)[3] += 0.5;   // row 0
+  CHECK(judge(case_file, candidate, options).pass());  // not among those that are judged
+  const Judgement judgement = judge(case_file, candidate, {});
   CHECK(!judgement.pass());
   CHECK(verdict_of(judgement, 1, "out max").worst.row == 0);
   CHECK(verdict_of(judgement, 1, "out max").worst.head == 2);
   CHECK(verdict_of(judgement, 1, "out max").worst.element == 3);
   options.rows_of = [](const CaseRank&) { return std::vector<Index>{5}; };
-  CHECK_THROWS_AS(judge(problem, candidate, options), BadInput);
+  CHECK_THROWS_AS(judge(case_file, candidate, options), BadInput);
 }
 
 }  // namespace

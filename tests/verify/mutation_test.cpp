@@ -1,10 +1,12 @@
 // Every known mistake is made on purpose, by a kernel that shares no code with the judge: it must
 // be rejected, and the diagnosis must name it.
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
 
+#include "reference/verify/known_mistakes.hpp"
 #include "tests/catch.hpp"
 #include "tests/verify/wrong_candidates.hpp"
 
@@ -166,16 +168,16 @@ TEST_CASE("every known mistake is rejected and named", "[verify]") {
   int named = 0;
   for (const auto& [name, shape] : shapes()) {
     for (const ValueType type : {ValueType::kFloat32, ValueType::kBfloat16, ValueType::kFloat16}) {
-      const CaseFile problem = make_case(21, shape, type);
-      const CaseRank& rank = problem.ranks.back();
+      const CaseFile case_file = make_case(21, shape, type);
+      const CaseRank& rank = case_file.ranks.back();
       for (const Mutation& mutation : mutations()) {
         if (!mutation.is_wrong(shape)) continue;
         CAPTURE(name, to_string(type), mutation.wanted);
         Kernel kernel;
         kernel.compute_type = kernel.out_type = type;
         mutation.make(rank, kernel);
-        CandidateFile candidate{type, type, {run_kernel(kernel, problem, rank)}, {}};
-        const std::string found = first_explanation(problem, candidate);
+        CandidateFile candidate{type, type, {run_kernel(kernel, case_file, rank)}, {}};
+        const std::string found = first_explanation(case_file, candidate);
         CAPTURE(found);
         CHECK(found.starts_with(mutation.wanted));
         ++named;
@@ -186,27 +188,42 @@ TEST_CASE("every known mistake is rejected and named", "[verify]") {
   CHECK(named == 3 * (20 + 20 + 21 + 19 + 20 + 9 + 7));
 }
 
+TEST_CASE("no known mistake is without a wrong kernel that makes it", "[verify]") {
+  for (const Mistake& mistake : known_mistakes()) {
+    CAPTURE(mistake.name);
+    const bool passing_order = mistake.name == "passing blocks of the ranks in the wrong order";
+    CHECK((passing_order ||  // made in a test of its own, below
+           std::ranges::any_of(mutations(), [&](const Mutation& mutation) {
+             return mutation.wanted.starts_with(mistake.name);
+           })));
+  }
+}
+
 TEST_CASE("a mask that hides the row itself is named, rows that then see nothing too", "[verify]") {
-  const CaseFile problem = make_case(22, shapes()[0].shape, ValueType::kFloat16);
+  const CaseFile case_file = make_case(22, shapes()[0].shape, ValueType::kFloat16);
   Kernel kernel;
   kernel.compute_type = kernel.out_type = ValueType::kFloat16;
-  off_by(-1)(problem.ranks[2], kernel);
+  off_by(-1)(case_file.ranks[2], kernel);
   for (const std::size_t r : {0U, 2U}) {
-    CandidateFile candidate{
-        kernel.compute_type, kernel.out_type, {run_kernel(kernel, problem, problem.ranks[r])}, {}};
-    CHECK(first_explanation(problem, candidate).starts_with("causal mask off by one: "));
+    CandidateFile candidate{kernel.compute_type,
+                            kernel.out_type,
+                            {run_kernel(kernel, case_file, case_file.ranks[r])},
+                            {}};
+    CHECK(first_explanation(case_file, candidate).starts_with("causal mask off by one: "));
   }
 }
 
 TEST_CASE("two mistakes at once, one in out and one in lse, are both named", "[verify]") {
-  const CaseFile problem = make_case(23, shapes()[1].shape, ValueType::kBfloat16);
+  const CaseFile case_file = make_case(23, shapes()[1].shape, ValueType::kBfloat16);
   Kernel kernel;
   kernel.compute_type = kernel.out_type = ValueType::kBfloat16;
-  zero_tail(6)(problem.ranks[2], kernel);
+  zero_tail(6)(case_file.ranks[2], kernel);
   kernel.lse_factor = std::numbers::log2e;
-  const std::string text = diagnosis_text(
-      problem,
-      {kernel.compute_type, kernel.out_type, {run_kernel(kernel, problem, problem.ranks[2])}, {}});
+  const std::string text =
+      diagnosis_text(case_file, {kernel.compute_type,
+                                 kernel.out_type,
+                                 {run_kernel(kernel, case_file, case_file.ranks[2])},
+                                 {}});
   CAPTURE(text);
   CHECK(text.find("out: values of the passing block read as 0: the last 6 of") !=
         std::string::npos);
@@ -216,36 +233,36 @@ TEST_CASE("two mistakes at once, one in out and one in lse, are both named", "[v
 TEST_CASE("the ranks' passing blocks in the wrong order are named", "[verify]") {
   for (const NamedShape& one : shapes()) {
     if (!passes(one.shape)) continue;
-    CaseFile problem = make_case(24, one.shape, ValueType::kBfloat16);
+    CaseFile case_file = make_case(24, one.shape, ValueType::kBfloat16);
     Kernel kernel;
     kernel.compute_type = kernel.out_type = ValueType::kBfloat16;
     CAPTURE(one.name);
 
     // Values of rank 1 before those of rank 0, keys right.
-    CaseFile wrong = problem;
+    CaseFile wrong = case_file;
     CaseRank& rank = wrong.ranks[2];
-    const Index first = problem.ranks[0].layout.num_kept;
+    const Index first = case_file.ranks[0].layout.num_kept;
     HeadsTensor<double> value(0, rank.key.heads(), rank.key.head_dim());
-    const auto whole = problem.ranks[2].passing_value.view();
+    const auto whole = case_file.ranks[2].passing_value.view();
     value.append(whole.slice(first, whole.rows - first));
     value.append(whole.slice(0, first));
     rank.passing_value = value;
     std::string found = first_explanation(
-        problem, {kernel.compute_type, kernel.out_type, {run_kernel(kernel, wrong, rank)}, {}});
+        case_file, {kernel.compute_type, kernel.out_type, {run_kernel(kernel, wrong, rank)}, {}});
     CHECK(found.starts_with("passing blocks of the ranks in the wrong order: values reversed"));
 
     // Rank 1 takes its own entries for rank 0's: those of "ranks 1 to 1".
-    rank = problem.ranks[1];
-    rank.passing_key = problem.ranks[2].passing_key;
-    rank.passing_value = problem.ranks[2].passing_value;
-    const Index own = problem.ranks[1].layout.num_kept;
+    rank = case_file.ranks[1];
+    rank.passing_key = case_file.ranks[2].passing_key;
+    rank.passing_value = case_file.ranks[2].passing_value;
+    const Index own = case_file.ranks[1].layout.num_kept;
     rank.passing_key = HeadsTensor<double>(0, rank.key.heads(), rank.key.head_dim());
-    rank.passing_key.append(problem.ranks[2].passing_key.view().slice(first, own));
+    rank.passing_key.append(case_file.ranks[2].passing_key.view().slice(first, own));
     rank.passing_value = HeadsTensor<double>(0, rank.key.heads(), rank.key.head_dim());
-    rank.passing_value.append(problem.ranks[2].passing_value.view().slice(first, own));
+    rank.passing_value.append(case_file.ranks[2].passing_value.view().slice(first, own));
     rank.layout.passing_rows = own;
     found = first_explanation(
-        problem, {kernel.compute_type, kernel.out_type, {run_kernel(kernel, wrong, rank)}, {}});
+        case_file, {kernel.compute_type, kernel.out_type, {run_kernel(kernel, wrong, rank)}, {}});
     CHECK(found.starts_with("passing blocks of the ranks in the wrong order: entries of ranks 1"));
   }
 }
@@ -263,8 +280,8 @@ TEST_CASE("NaN of keys that a row does not see: how it got there is named", "[ve
   const std::string weighed = "NaN from what is not visible: weight 0 times NaN";
   const std::string scored = "causal mask missing, or added to the scores";
   for (const NamedShape& one : shapes()) {
-    CaseFile problem = make_case(28, one.shape, ValueType::kBfloat16);
-    for (CaseRank& rank : problem.ranks) put_nan_last(rank);
+    CaseFile case_file = make_case(28, one.shape, ValueType::kBfloat16);
+    for (CaseRank& rank : case_file.ranks) put_nan_last(rank);
     const auto found = [&](const CaseRank& rank, HiddenKeys hidden, const MakeWrong& make,
                            bool with_lse) {
       CAPTURE(one.name, rank.rank, with_lse);
@@ -272,27 +289,27 @@ TEST_CASE("NaN of keys that a row does not see: how it got there is named", "[ve
       kernel.compute_type = kernel.out_type = ValueType::kBfloat16;
       kernel.hidden = hidden;
       make(rank, kernel);
-      CandidateRank given = run_kernel(kernel, problem, rank);
+      CandidateRank given = run_kernel(kernel, case_file, rank);
       if (!with_lse) given.lse.reset();
-      return first_explanation(problem, {kernel.compute_type, kernel.out_type, {given}, {}});
+      return first_explanation(case_file, {kernel.compute_type, kernel.out_type, {given}, {}});
     };
     const auto right_mask = [](const CaseRank&, Kernel&) {};
     const auto no_mask = off_by(100000);
-    for (const CaseRank* rank : {&problem.ranks.front(), &problem.ranks.back()}) {
+    for (const CaseRank* rank : {&case_file.ranks.front(), &case_file.ranks.back()}) {
       CHECK(found(*rank, HiddenKeys::kSelected, right_mask, true).starts_with(weighed));
       CHECK(found(*rank, HiddenKeys::kSelected, right_mask, false).starts_with(weighed));
       CHECK(found(*rank, HiddenKeys::kAdded, right_mask, true).starts_with(scored));
     }
     // Only anchor rows, which the NaN does not reach, tell a missing mask from these.
     for (const bool with_lse : {true, false}) {
-      CHECK(found(problem.ranks.back(), HiddenKeys::kSkipped, no_mask, with_lse) ==
+      CHECK(found(case_file.ranks.back(), HiddenKeys::kSkipped, no_mask, with_lse) ==
             "causal mask missing inside anchor and block");
     }
-    CHECK(found(problem.ranks.front(), HiddenKeys::kSkipped, no_mask, true).starts_with(scored));
-    CHECK(found(problem.ranks.front(), HiddenKeys::kSkipped, no_mask, false).find("or no mask") !=
+    CHECK(found(case_file.ranks.front(), HiddenKeys::kSkipped, no_mask, true).starts_with(scored));
+    CHECK(found(case_file.ranks.front(), HiddenKeys::kSkipped, no_mask, false).find("or no mask") !=
           std::string::npos);
     if (!passes(one.shape)) continue;
-    CHECK(found(problem.ranks.back(), HiddenKeys::kSkipped, missing_tail(7), true)
+    CHECK(found(case_file.ranks.back(), HiddenKeys::kSkipped, missing_tail(7), true)
               .starts_with("block rows miss keys of the passing block: the last 7 of"));
   }
 }

@@ -13,8 +13,8 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 TEST_CASE("NaN from padding is named", "[verify]") {
   for (const NamedShape& one : shapes()) {
-    const CaseFile problem = make_case(29, one.shape, ValueType::kFloat16);
-    CaseRank padded = problem.ranks.back();
+    const CaseFile case_file = make_case(29, one.shape, ValueType::kFloat16);
+    CaseRank padded = case_file.ranks.back();
     const Index keys = padded.layout.passing_rows;
     padded.layout.passing_rows += 5;
     for (HeadsTensor<double>* tensor : {&padded.passing_key, &padded.passing_value}) {
@@ -30,24 +30,24 @@ TEST_CASE("NaN from padding is named", "[verify]") {
     };
     CAPTURE(one.name);
     CHECK(first_explanation(
-              problem,
-              {kernel.compute_type, kernel.out_type, {run_kernel(kernel, problem, padded)}, {}})
+              case_file,
+              {kernel.compute_type, kernel.out_type, {run_kernel(kernel, case_file, padded)}, {}})
               .starts_with("NaN or infinity from padding"));
   }
 }
 
 TEST_CASE("failures that only have a place are named by it", "[verify]") {
-  const CaseFile problem = make_case(25, shapes()[3].shape, ValueType::kFloat16);
-  const CaseRank& rank = problem.ranks.back();
+  const CaseFile case_file = make_case(25, shapes()[3].shape, ValueType::kFloat16);
+  const CaseRank& rank = case_file.ranks.back();
   Kernel kernel;
   kernel.compute_type = kernel.out_type = ValueType::kFloat16;
-  const CandidateRank right = run_kernel(kernel, problem, rank);
+  const CandidateRank right = run_kernel(kernel, case_file, rank);
   const auto with = [&](const std::function<void(Index, double*, double&)>& change) {
     CandidateRank changed = right;
     for (Index row = 0; row < rank.layout.rows(); ++row) {
       change(row, changed.out->view().at(row, 0), (*changed.lse)(row, 0));
     }
-    return first_explanation(problem, {kernel.compute_type, kernel.out_type, {changed}, {}});
+    return first_explanation(case_file, {kernel.compute_type, kernel.out_type, {changed}, {}});
   };
   const Index rows = rank.layout.rows();
 
@@ -71,32 +71,32 @@ TEST_CASE("failures that only have a place are named by it", "[verify]") {
 }
 
 TEST_CASE("a wrong lse of nothing is named", "[verify]") {
-  CaseFile problem = make_case(26, {2, {30, 0}, 0, 0, 0, 2, 1, 4}, ValueType::kFloat32);
-  add_decode(problem, 27, 2);
-  problem.decode->ranks[1].key = problem.decode->ranks[1].value = HeadsTensor<double>(0, 1, 4);
-  problem.decode->ranks[1].query_keys = 0;
+  CaseFile case_file = make_case(26, {2, {30, 0}, 0, 0, 0, 2, 1, 4}, ValueType::kFloat32);
+  add_decode(case_file, 27, 2);
+  case_file.decode->ranks[1].key = case_file.decode->ranks[1].value = HeadsTensor<double>(0, 1, 4);
+  case_file.decode->ranks[1].query_keys = 0;
   const auto part = [&](const std::vector<std::size_t>& ranks) {
-    return true_attention(decode_reading(*problem.decode, ranks, problem.config), count_up(2),
+    return true_attention(decode_setup(*case_file.decode, ranks, case_file.config), count_up(2),
                           count_up(2));
   };
   CandidateFile candidate{ValueType::kFloat32, ValueType::kFloat32, {}, DecodeCase{}};
   candidate.decode->ranks.resize(2);
   candidate.decode->ranks[1].out = part({1}).out;
   candidate.decode->ranks[1].lse = -part({1}).lse;  // +inf
-  CHECK(first_explanation(problem, candidate) ==
+  CHECK(first_explanation(case_file, candidate) ==
         "lse is +inf for rows that see nothing (must be -inf)");
 }
 
 /// Partials merged in fp32 with weights exp(lse), which nothing keeps from overflowing.
-AttentionRows merged_without_shift(const CaseFile& problem) {
-  const DecodeCase& decode = *problem.decode;
+AttentionRows merged_without_shift(const CaseFile& case_file) {
+  const DecodeCase& decode = *case_file.decode;
   const std::vector<Index> rows = count_up(decode.query.rows());
-  const std::vector<Index> heads = count_up(problem.config.num_q_heads);
+  const std::vector<Index> heads = count_up(case_file.config.num_q_heads);
   AttentionRows merged;
   std::vector<float> out;
   Eigen::MatrixXf sum;
   for (std::size_t part = 0; part < decode.ranks.size(); ++part) {
-    merged = true_attention(decode_reading(decode, {part}, problem.config), rows, heads);
+    merged = true_attention(decode_setup(decode, {part}, case_file.config), rows, heads);
     out.resize(merged.out.values().size(), 0.0F);
     if (part == 0) sum = Eigen::MatrixXf::Zero(merged.lse.rows(), merged.lse.cols());
     const Eigen::MatrixXf weight = merged.lse.cast<float>().array().exp();
@@ -119,26 +119,26 @@ TEST_CASE("a merge without the shift is named, whether it overflows or vanishes"
   for (const NamedShape& one : shapes()) {
     for (const double sign : {1.0, -1.0}) {
       CAPTURE(one.name, sign);
-      CaseFile problem = make_case(26, one.shape, ValueType::kFloat32);
-      add_decode(problem, 27, 3);
-      for (double& value : problem.decode->query.values()) value = 100;
-      for (DecodeRank& rank : problem.decode->ranks) {
+      CaseFile case_file = make_case(26, one.shape, ValueType::kFloat32);
+      add_decode(case_file, 27, 3);
+      for (double& value : case_file.decode->query.values()) value = 100;
+      for (DecodeRank& rank : case_file.decode->ranks) {
         for (double& value : rank.key.values()) value = sign * std::abs(value);
       }
       std::vector<std::size_t> all;
-      for (std::size_t i = 0; i < problem.decode->ranks.size(); ++i) all.push_back(i);
+      for (std::size_t i = 0; i < case_file.decode->ranks.size(); ++i) all.push_back(i);
       const AttentionRows right =
-          true_attention(decode_reading(*problem.decode, all, problem.config), count_up(3),
+          true_attention(decode_setup(*case_file.decode, all, case_file.config), count_up(3),
                          count_up(one.shape.num_q_heads));
       CandidateFile candidate{ValueType::kFloat32, ValueType::kFloat32, {}, DecodeCase{}};
       candidate.decode->out = right.out;
       candidate.decode->lse = right.lse;
-      CHECK(judge(problem, candidate, {}).pass());
+      CHECK(judge(case_file, candidate, {}).pass());
       REQUIRE(sign * right.lse.minCoeff() > 100);
-      const AttentionRows wrong = merged_without_shift(problem);
+      const AttentionRows wrong = merged_without_shift(case_file);
       candidate.decode->out = wrong.out;
       candidate.decode->lse = wrong.lse;
-      CHECK(first_explanation(problem, candidate).starts_with("merge without the shift"));
+      CHECK(first_explanation(case_file, candidate).starts_with("merge without the shift"));
     }
   }
 }

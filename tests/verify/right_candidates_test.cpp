@@ -13,8 +13,8 @@ struct Worst {
   std::string where;
 };
 
-void judge_right(const CaseFile& problem, const Kernel& kernel, Worst& worst) {
-  const Judgement judgement = judge(problem, run_kernel(kernel, problem), {});
+void judge_right(const CaseFile& case_file, const Kernel& kernel, Worst& worst) {
+  const Judgement judgement = judge(case_file, run_kernel(kernel, case_file), {});
   for (const Verdict& verdict : judgement.verdicts) {
     const double ratio = verdict.error == 0 ? 0 : verdict.error / verdict.budget;
     INFO(verdict.rank << " " << verdict.quantity << ": " << verdict.error << " of "
@@ -83,15 +83,15 @@ TEST_CASE("right kernels pass at thousands of rows", "[verify]") {
 TEST_CASE("right kernels pass on merged decode", "[verify]") {
   for (const ValueType type : {ValueType::kFloat32, ValueType::kBfloat16, ValueType::kFloat16}) {
     for (std::uint64_t seed = 0; seed < 30; ++seed) {
-      CaseFile problem = make_case(seed, {3, {70, 41, 90}, 5, 0, 0, 4, 2, 16}, type);
-      add_decode(problem, seed, 1 + static_cast<Index>(seed % 5));
-      const Reading all = decode_reading(*problem.decode, {0, 1, 2}, problem.config);
+      CaseFile case_file = make_case(seed, {3, {70, 41, 90}, 5, 0, 0, 4, 2, 16}, type);
+      add_decode(case_file, seed, 1 + static_cast<Index>(seed % 5));
+      const AttentionSetup all = decode_setup(*case_file.decode, {0, 1, 2}, case_file.config);
       const auto plain =
-          plain_attention(all, count_up(problem.decode->query.rows()), count_up(4), type, type);
+          plain_attention(all, count_up(case_file.decode->query.rows()), count_up(4), type, type);
       CandidateFile candidate{type, type, {}, DecodeCase{}};
       candidate.decode->out = plain.out;
       candidate.decode->lse = plain.lse;
-      CHECK(judge(problem, candidate, {}).pass());
+      CHECK(judge(case_file, candidate, {}).pass());
     }
   }
 }

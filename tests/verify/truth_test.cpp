@@ -57,14 +57,14 @@ AttentionPartial<double> by_attend(const CaseRank& rank, const ApbConfig& config
 
 TEST_CASE("true_attention equals attend on all rows", "[verify]") {
   for (Index seed = 0; seed < 12; ++seed) {
-    const CaseFile problem =
+    const CaseFile case_file =
         make_case(static_cast<std::uint64_t>(seed), shape_of(seed), ValueType::kFloat64);
-    for (const CaseRank& rank : problem.ranks) {
+    for (const CaseRank& rank : case_file.ranks) {
       CAPTURE(seed, rank.rank);
-      const Reading reading = prefill_reading(rank, problem.config);
-      const auto truth = true_attention(reading, count_up(rank.layout.rows()),
-                                        count_up(problem.config.num_q_heads));
-      const auto expected = by_attend(rank, problem.config);
+      const AttentionSetup setup = prefill_setup(rank, case_file.config);
+      const auto truth = true_attention(setup, count_up(rank.layout.rows()),
+                                        count_up(case_file.config.num_q_heads));
+      const auto expected = by_attend(rank, case_file.config);
       CHECK(compare(truth.out, expected.out) <= 1e-13);
       CHECK(compare(truth.lse, expected.lse) <= 1e-13);
     }
@@ -72,13 +72,13 @@ TEST_CASE("true_attention equals attend on all rows", "[verify]") {
 }
 
 TEST_CASE("chosen rows and heads are those of the whole", "[verify]") {
-  const CaseFile problem = make_case(3, shape_of(1), ValueType::kFloat64);
-  const CaseRank& rank = problem.ranks[1];
-  const Reading reading = prefill_reading(rank, problem.config);
-  const auto whole = true_attention(reading, count_up(rank.layout.rows()), count_up(4));
+  const CaseFile case_file = make_case(3, shape_of(1), ValueType::kFloat64);
+  const CaseRank& rank = case_file.ranks[1];
+  const AttentionSetup setup = prefill_setup(rank, case_file.config);
+  const auto whole = true_attention(setup, count_up(rank.layout.rows()), count_up(4));
   const std::vector<Index> rows{0, 39, 40, 41, 100, 189};
   const std::vector<Index> heads{1, 3};
-  const auto some = true_attention(reading, rows, heads);
+  const auto some = true_attention(setup, rows, heads);
   REQUIRE(some.out.rows() == 6);
   REQUIRE(some.out.heads() == 2);
   for (Index i = 0; i < 6; ++i) {
@@ -94,13 +94,13 @@ TEST_CASE("chosen rows and heads are those of the whole", "[verify]") {
 }
 
 TEST_CASE("the truth does not depend on the number of threads", "[verify]") {
-  const CaseFile problem = make_case(4, shape_of(0), ValueType::kFloat64);
-  const Reading reading = prefill_reading(problem.ranks[2], problem.config);
+  const CaseFile case_file = make_case(4, shape_of(0), ValueType::kFloat64);
+  const AttentionSetup setup = prefill_setup(case_file.ranks[2], case_file.config);
   const int threads = omp_get_max_threads();
   omp_set_num_threads(1);
-  const auto one = true_attention(reading, count_up(42), count_up(6));
+  const auto one = true_attention(setup, count_up(42), count_up(6));
   omp_set_num_threads(3);
-  const auto three = true_attention(reading, count_up(42), count_up(6));
+  const auto three = true_attention(setup, count_up(42), count_up(6));
   omp_set_num_threads(threads);
   CHECK(bit_equal(one.out, three.out));
   CHECK(bit_equal(one.lse, three.lse));
@@ -108,11 +108,11 @@ TEST_CASE("the truth does not depend on the number of threads", "[verify]") {
 }
 
 TEST_CASE("what is not visible never matters, what is visible does", "[verify]") {
-  CaseFile problem = make_case(5, shape_of(0), ValueType::kFloat64);
-  CaseRank& rank = problem.ranks[1];
+  CaseFile case_file = make_case(5, shape_of(0), ValueType::kFloat64);
+  CaseRank& rank = case_file.ranks[1];
   const Index last = rank.layout.rows() - 1;
   const auto all = [&] {
-    return true_attention(prefill_reading(rank, problem.config), count_up(last + 1), count_up(6));
+    return true_attention(prefill_setup(rank, case_file.config), count_up(last + 1), count_up(6));
   };
   const auto before = all();
   // The last row's key and value are seen by the last row only.
@@ -140,7 +140,7 @@ TEST_CASE("scores of -inf weigh nothing, +inf gives NaN, nothing gives 0 and -in
     for (std::size_t j = 0; j < keys.size(); ++j)
       cache.value.values()[j] = static_cast<double>(j + 1);
     cache.key.values() = std::move(keys);
-    return true_attention(decode_reading(decode, {0}, config), count_up(1), count_up(1));
+    return true_attention(decode_setup(decode, {0}, config), count_up(1), count_up(1));
   };
   CHECK(run({}).out.values()[0] == 0);
   CHECK(run({}).lse(0, 0) == -kInf);
@@ -164,13 +164,12 @@ TEST_CASE("plain rounds the weights to the compute type and out to its own", "[v
   decode.ranks[0].key = decode.ranks[0].value = HeadsTensor<double>(2, 1, 1);
   decode.ranks[0].key.values() = {0, -1};
   decode.ranks[0].value.values() = {0, 1};
-  const Reading reading = decode_reading(decode, {0}, ApbConfig{});
+  const AttentionSetup setup = decode_setup(decode, {0}, ApbConfig{});
   const double weight = std::exp(-1.0);
   for (const ValueType type : {ValueType::kFloat32, ValueType::kBfloat16, ValueType::kFloat16}) {
-    const auto plain =
-        plain_attention(reading, count_up(1), count_up(1), type, ValueType::kFloat32);
+    const auto plain = plain_attention(setup, count_up(1), count_up(1), type, ValueType::kFloat32);
     CHECK(std::abs(plain.out.values()[0] - round_to(type, weight) / (1 + weight)) <= 1e-7);
-    const auto rounded = plain_attention(reading, count_up(1), count_up(1), type, type);
+    const auto rounded = plain_attention(setup, count_up(1), count_up(1), type, type);
     CHECK(rounded.out.values()[0] == round_to(type, plain.out.values()[0]));
     CHECK(std::abs(plain.lse(0, 0) - std::log(1 + weight)) <= 1e-7);
   }

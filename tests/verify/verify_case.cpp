@@ -184,11 +184,11 @@ RowKernel attend_keys(const Kernel& kernel, const double* query, float scale, In
 
 CaseFile make_case(std::uint64_t seed, const CaseShape& shape, ValueType type) {
   RandomTensors random(seed);
-  CaseFile problem;
-  problem.method = shape.num_kept > 0 ? "apb" : "star";
-  problem.config = config_of(shape);
-  problem.value_type = type;
-  const BlockLayout layout = make_block_layout(problem.config);
+  CaseFile case_file;
+  case_file.method = shape.num_kept > 0 ? "apb" : "star";
+  case_file.config = config_of(shape);
+  case_file.value_type = type;
+  const BlockLayout layout = make_block_layout(case_file.config);
   for (int r = 0; r < layout.num_ranks(); ++r) {
     CaseRank rank;
     rank.rank = r;
@@ -197,35 +197,35 @@ CaseFile make_case(std::uint64_t seed, const CaseShape& shape, ValueType type) {
     rank.query = rounded_heads(random, rows, shape.num_q_heads, shape.head_dim, shape.spread, type);
     rank.key = rounded_heads(random, rows, shape.num_kv_heads, shape.head_dim, shape.spread, type);
     rank.value = rounded_heads(random, rows, shape.num_kv_heads, shape.head_dim, 1, type);
-    if (shape.num_kept > 0) select(problem.config, type, rank);
-    gather_passing(problem.ranks, rank);
-    problem.ranks.push_back(std::move(rank));
+    if (shape.num_kept > 0) select(case_file.config, type, rank);
+    gather_passing(case_file.ranks, rank);
+    case_file.ranks.push_back(std::move(rank));
   }
-  return problem;
+  return case_file;
 }
 
-void add_decode(CaseFile& problem, std::uint64_t seed, Index query_rows) {
+void add_decode(CaseFile& case_file, std::uint64_t seed, Index query_rows) {
   RandomTensors random(seed);
-  const ApbConfig& config = problem.config;
+  const ApbConfig& config = case_file.config;
   DecodeCase decode;
-  decode.query =
-      rounded_heads(random, query_rows, config.num_q_heads, config.head_dim, 2, problem.value_type);
-  for (const CaseRank& rank : problem.ranks) {
-    const bool last = &rank == &problem.ranks.back();
+  decode.query = rounded_heads(random, query_rows, config.num_q_heads, config.head_dim, 2,
+                               case_file.value_type);
+  for (const CaseRank& rank : case_file.ranks) {
+    const bool last = &rank == &case_file.ranks.back();
     DecodeRank part;
     part.query_keys = last ? query_rows : 0;
     const Index rows = rank.layout.block_len + part.query_keys;
     part.key =
-        rounded_heads(random, rows, config.num_kv_heads, config.head_dim, 2, problem.value_type);
+        rounded_heads(random, rows, config.num_kv_heads, config.head_dim, 2, case_file.value_type);
     part.value =
-        rounded_heads(random, rows, config.num_kv_heads, config.head_dim, 1, problem.value_type);
+        rounded_heads(random, rows, config.num_kv_heads, config.head_dim, 1, case_file.value_type);
     decode.ranks.push_back(std::move(part));
   }
-  problem.decode = std::move(decode);
+  case_file.decode = std::move(decode);
 }
 
-CandidateRank run_kernel(const Kernel& kernel, const CaseFile& problem, const CaseRank& rank) {
-  const ApbConfig& config = problem.config;
+CandidateRank run_kernel(const Kernel& kernel, const CaseFile& case_file, const CaseRank& rank) {
+  const ApbConfig& config = case_file.config;
   const Index rows = rank.layout.rows();
   CandidateRank result;
   result.rank = rank.rank;
@@ -253,10 +253,10 @@ CandidateRank run_kernel(const Kernel& kernel, const CaseFile& problem, const Ca
   return result;
 }
 
-CandidateFile run_kernel(const Kernel& kernel, const CaseFile& problem) {
+CandidateFile run_kernel(const Kernel& kernel, const CaseFile& case_file) {
   CandidateFile candidate{kernel.compute_type, kernel.out_type, {}, {}};
-  for (const CaseRank& rank : problem.ranks) {
-    candidate.ranks.push_back(run_kernel(kernel, problem, rank));
+  for (const CaseRank& rank : case_file.ranks) {
+    candidate.ranks.push_back(run_kernel(kernel, case_file, rank));
   }
   return candidate;
 }

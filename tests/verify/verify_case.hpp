@@ -37,7 +37,7 @@ enum class HiddenKeys {
 [[nodiscard]] CaseFile make_case(std::uint64_t seed, const CaseShape& shape, ValueType type);
 
 /// Adds a query pass over the ranks' blocks; the last rank holds the query's own keys.
-void add_decode(CaseFile& problem, std::uint64_t seed, Index query_rows);
+void add_decode(CaseFile& case_file, std::uint64_t seed, Index query_rows);
 
 /// How the kernel computes. The default is right.
 struct Kernel {
@@ -58,10 +58,10 @@ struct Kernel {
 };
 
 /// out and lse of all rows of a rank.
-[[nodiscard]] CandidateRank run_kernel(const Kernel& kernel, const CaseFile& problem,
+[[nodiscard]] CandidateRank run_kernel(const Kernel& kernel, const CaseFile& case_file,
                                        const CaseRank& rank);
 
 /// A candidate with every rank's out and lse.
-[[nodiscard]] CandidateFile run_kernel(const Kernel& kernel, const CaseFile& problem);
+[[nodiscard]] CandidateFile run_kernel(const Kernel& kernel, const CaseFile& case_file);
 
 }  // namespace apb

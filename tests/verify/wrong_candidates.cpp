@@ -19,15 +19,15 @@ const std::vector<NamedShape>& shapes() {
   return all;
 }
 
-std::string diagnosis_text(const CaseFile& problem, const CandidateFile& candidate) {
-  const Judgement judgement = judge(problem, candidate, {});
+std::string diagnosis_text(const CaseFile& case_file, const CandidateFile& candidate) {
+  const Judgement judgement = judge(case_file, candidate, {});
   CHECK(!judgement.pass());
   if (judgement.diagnoses.empty()) return "no diagnosis";
   return judgement.diagnoses.back().diagnosis.text();
 }
 
-std::string first_explanation(const CaseFile& problem, const CandidateFile& candidate) {
-  const Judgement judgement = judge(problem, candidate, {});
+std::string first_explanation(const CaseFile& case_file, const CandidateFile& candidate) {
+  const Judgement judgement = judge(case_file, candidate, {});
   CHECK(!judgement.pass());
   if (judgement.diagnoses.empty()) return "no diagnosis";
   const Diagnosis& diagnosis = judgement.diagnoses.back().diagnosis;

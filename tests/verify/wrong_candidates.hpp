@@ -19,10 +19,10 @@ struct NamedShape {
 
 /// The explanations of the last rank's failure, the best first. A candidate that passes is a failed
 /// check.
-[[nodiscard]] std::string diagnosis_text(const CaseFile& problem, const CandidateFile& candidate);
+[[nodiscard]] std::string diagnosis_text(const CaseFile& case_file, const CandidateFile& candidate);
 
 /// The first explanation, or all of the text if there is none.
-[[nodiscard]] std::string first_explanation(const CaseFile& problem,
+[[nodiscard]] std::string first_explanation(const CaseFile& case_file,
                                             const CandidateFile& candidate);
 
 }  // namespace apb

@@ -46,9 +46,9 @@ void require_rank(const CaseOptions& options, const ApbConfig& config) {
 CaseFile make_case(const CLI::App& app, const CaseOptions& options) {
   const ValueType type = value_type(options);
   if (!options.text_path.empty()) {
-    CaseFile problem = model_case(app, options, type);
-    require_rank(options, problem.config);
-    return problem;
+    CaseFile case_file = model_case(app, options, type);
+    require_rank(options, case_file.config);
+    return case_file;
   }
   const ApbConfig config = shape(app, options);
   require_rank(options, config);
@@ -67,13 +67,13 @@ std::string sample_line(int rank, const RankLayout& layout, Index count, Index s
 
 ExitStatus check_case(const CaseOptions& options) {
   check_hdf5_in_child(options.check_path);
-  const CaseFile problem = read_case(options.check_path);
-  require_rank(options, problem.config);
+  const CaseFile case_file = read_case(options.check_path);
+  require_rank(options, case_file.config);
   if (!options.sample) {
-    fmt::print("{}", summary(options.check_path, problem));
+    fmt::print("{}", summary(options.check_path, case_file));
     return ExitStatus::kRight;
   }
-  for (const CaseRank& rank : problem.ranks) {
+  for (const CaseRank& rank : case_file.ranks) {
     if (options.only_rank.value_or(rank.rank) != rank.rank) continue;
     fmt::print("{}", sample_line(rank.rank, rank.layout, *options.sample, options.seed));
   }
@@ -98,11 +98,11 @@ ExitStatus run(const CLI::App& app, const CaseOptions& options) {
   if (options.sample) return print_samples(app, options);
   (void)value_type(options);
   Hdf5Writer(options.out_path);  // refuse now, not at the end
-  CaseFile problem = make_case(app, options);
-  if (options.only_rank) keep_only(problem, *options.only_rank);
-  if (options.with_expected) add_truth(problem);
-  write_case(options.out_path, problem);
-  fmt::print("{}", summary(options.out_path, problem));
+  CaseFile case_file = make_case(app, options);
+  if (options.only_rank) keep_only(case_file, *options.only_rank);
+  if (options.with_expected) add_truth(case_file);
+  write_case(options.out_path, case_file);
+  fmt::print("{}", summary(options.out_path, case_file));
   if (!options.preset.empty()) fmt::print("{}\n", find_preset(options.preset).source);
   return ExitStatus::kRight;
 }

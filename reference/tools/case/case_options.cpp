@@ -34,7 +34,8 @@ void add_sources(CLI::App& app, CaseOptions& options) {
 }
 
 void add_lengths(CLI::App& app, CaseOptions& options) {
-  app.add_option("--method", options.method, "full, star or apb")->capture_default_str();
+  app.add_option("--method", options.method, "one of " + block_method_names())
+      ->capture_default_str();
   app.add_option("--doc-len", options.doc_len, "document tokens");
   app.add_option("--ranks", options.num_ranks, "number of ranks");
   app.add_option("--block-lens", options.block_lens, "tokens of each rank (default: equal)")

@@ -38,11 +38,11 @@ std::string rank_line(const CaseRank& rank) {
 
 }  // namespace
 
-std::string summary(const std::string& path, const CaseFile& problem) {
-  const ApbConfig& config = problem.config;
-  std::string text =
-      fmt::format("{}: {}, {} on {}, {}\n", path, problem.method, counted(config.doc_len, "token"),
-                  counted(config.num_ranks, "rank"), to_string(problem.value_type));
+std::string summary(const std::string& path, const CaseFile& case_file) {
+  const ApbConfig& config = case_file.config;
+  std::string text = fmt::format(
+      "{}: {}, {} on {}, {}\n", path, case_file.method, counted(config.doc_len, "token"),
+      counted(config.num_ranks, "rank"), to_string(case_file.value_type));
   text += fmt::format(
       "{} and {} of {}, softmax scale {:.6g}\n", counted(config.num_q_heads, "query head"),
       counted(config.num_kv_heads, "KV head"), config.head_dim, config.softmax_scale);
@@ -51,14 +51,14 @@ std::string summary(const std::string& path, const CaseFile& problem) {
                       config.embedded_query_len, counted(config.query_len, "query token"),
                       to_string(config.compressor), config.pool_kernel, config.num_kept);
   text += "rank     anchor    passing      block       kept\n";
-  const std::size_t listed = std::min(problem.ranks.size(), kListed);
-  for (std::size_t i = 0; i < listed; ++i) text += rank_line(problem.ranks[i]);
-  if (listed < problem.ranks.size()) {
-    text += fmt::format("   … and {} more\n", problem.ranks.size() - listed);
+  const std::size_t listed = std::min(case_file.ranks.size(), kListed);
+  for (std::size_t i = 0; i < listed; ++i) text += rank_line(case_file.ranks[i]);
+  if (listed < case_file.ranks.size()) {
+    text += fmt::format("   … and {} more\n", case_file.ranks.size() - listed);
   }
-  if (problem.decode) {
+  if (case_file.decode) {
     Index cached = 0;
-    for (const DecodeRank& rank : problem.decode->ranks) cached += rank.key.rows();
+    for (const DecodeRank& rank : case_file.decode->ranks) cached += rank.key.rows();
     text += fmt::format("query pass: {} over {}\n", counted(config.query_len, "row"),
                         counted(cached, "cached row"));
   }

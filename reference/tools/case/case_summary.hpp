@@ -8,6 +8,6 @@
 
 namespace apb {
 
-[[nodiscard]] std::string summary(const std::string& path, const CaseFile& problem);
+[[nodiscard]] std::string summary(const std::string& path, const CaseFile& case_file);
 
 }  // namespace apb

@@ -155,13 +155,13 @@ CaseFile model_case(const CLI::App& app, const CaseOptions& options, ValueType t
     round_all(type, rank.rows);
     inputs.push_back(std::move(rank.rows));
   }
-  CaseFile problem =
+  CaseFile case_file =
       make_case(method, config, type, options.layer, std::move(inputs), std::move(retaining));
   if (options.decode) {
     round_all(type, ranks.front().query);
-    add_decode(problem, ranks.front().query);
+    add_decode(case_file, ranks.front().query);
   }
-  return problem;
+  return case_file;
 }
 
 }  // namespace apb

@@ -87,7 +87,7 @@ std::string Example::row_label(int of_rank, Index row) const {
 Example make_example(Method method, const ApbConfig& config, std::optional<int> rank) {
   if (!entry_of(method).block_form) {
     throw BadInput("command line", "--method", to_string(method),
-                   "full, star or apb (--compare puts the others beside them)");
+                   "one of " + block_method_names() + " (--compare puts the others beside them)");
   }
   config.validate();
   if (rank && (*rank < 0 || *rank >= config.num_ranks)) {

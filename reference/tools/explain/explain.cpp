@@ -54,7 +54,8 @@ struct ExplainOptions {
 };
 
 void add_options(CLI::App& app, ExplainOptions& options) {
-  app.add_option("--method", options.method, "full, star or apb")->capture_default_str();
+  app.add_option("--method", options.method, "one of " + block_method_names())
+      ->capture_default_str();
   app.add_option("--tokens", options.doc_len, "document length (default: 16)")
       ->check(CLI::Range(Index{0}, kMaxTokens));
   app.add_option("--ranks", options.num_ranks, "number of ranks (default: 4)");

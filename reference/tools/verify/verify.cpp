@@ -103,13 +103,13 @@ void require_used_options(const VerifyOptions& options) {
 
 ExitStatus verify_plugin(const VerifyOptions& options) {
   require_regular_file(options.plugin_path);
-  std::optional<CaseFile> problem;
-  if (!options.case_path.empty()) problem = checked_case(options.case_path);
+  std::optional<CaseFile> case_file;
+  if (!options.case_path.empty()) case_file = checked_case(options.case_path);
   const PluginHost host{std::filesystem::absolute(options.plugin_path),
                         options.timeout_s.value_or(kTimeout_s)};
   auto results = judge_plugin_on_grid(host, options.seed_or_default(), show_progress);
-  if (problem) {
-    for (ShapeResult& result : judge_plugin_on_case(host, *problem, judge_options(options))) {
+  if (case_file) {
+    for (ShapeResult& result : judge_plugin_on_case(host, *case_file, judge_options(options))) {
       results.push_back(std::move(result));
     }
   }
@@ -127,10 +127,10 @@ ExitStatus verify_candidate(const VerifyOptions& options) {
   }
   Judgement nothing;
   require_quantities(nothing, options.required);  // refuses unknown names before long work
-  const CaseFile problem = checked_case(options.case_path);
+  const CaseFile case_file = checked_case(options.case_path);
   check_hdf5_in_child(options.candidate_path);
-  const CandidateFile candidate = read_candidate(options.candidate_path, problem);
-  Judgement judgement = judge(problem, candidate, judge_options(options));
+  const CandidateFile candidate = read_candidate(options.candidate_path, case_file);
+  Judgement judgement = judge(case_file, candidate, judge_options(options));
   require_quantities(judgement, options.required);
   end_progress();
   write_json(options, judgement_json(judgement));

@@ -1,10 +1,13 @@
 // How many last keys a kernel lost: every number is tried at once, by running sums from the end.
 
+#include "reference/verify/mistakes/lost_keys.hpp"
+
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
-#include "reference/verify/mistakes.hpp"
+#include "reference/verify/mistakes/setup_changes.hpp"
 
 namespace apb {
 namespace {
@@ -21,19 +24,19 @@ class TailOfRow {
 
   /// Adds to every errors[k] how far the candidate is from the row without its last k keys.
   void add_errors(bool values_only, std::vector<double>& errors) const {
-    const Reading& reading = evidence_.suspect.reading;
+    const AttentionSetup& setup = evidence_.wrong.setup;
     const Index row = evidence_.truth.rows[static_cast<std::size_t>(i_)];
     const Index head = evidence_.truth.heads[static_cast<std::size_t>(h_)];
-    const auto query = head_matrix(reading.query, head).row(row);
-    const auto key = head_matrix(stretch_.key, reading.kv_head(head));
-    const auto value = head_matrix(stretch_.value, reading.kv_head(head));
+    const auto query = head_matrix(setup.query, head).row(row);
+    const auto key = head_matrix(stretch_.key, setup.kv_head(head));
+    const auto value = head_matrix(stretch_.value, setup.kv_head(head));
     const double lse = evidence_.truth.lse(i_, h_);
     double weight = 0;
-    Eigen::RowVectorXd lost = Eigen::RowVectorXd::Zero(reading.query.head_dim);
+    Eigen::RowVectorXd lost = Eigen::RowVectorXd::Zero(setup.query.head_dim);
     for (Index k = 0; k < std::ssize(errors); ++k) {
       if (k > 0) {
         const Index j = key.rows() - k;
-        const double w = std::exp(reading.softmax_scale * query.dot(key.row(j)) - lse);
+        const double w = std::exp(setup.softmax_scale * query.dot(key.row(j)) - lse);
         weight += w;
         lost += w * value.row(j);
       }
@@ -44,7 +47,7 @@ class TailOfRow {
  private:
   /// Squared error in units of the tolerances, over the quantities that are given.
   [[nodiscard]] double error_without(double weight, const Eigen::RowVectorXd& lost) const {
-    const Tolerances& tolerances = evidence_.suspect.tolerances;
+    const Tolerances& tolerances = evidence_.wrong.tolerances;
     const double rest = std::max(1 - weight, std::numeric_limits<double>::min());
     double error = 0;
     if (evidence_.out.rows() > 0) {
@@ -67,10 +70,10 @@ class TailOfRow {
   Index h_;
 };
 
-}  // namespace
-
+/// Number k >= 1 of last keys of a stretch without which (or whose values read as 0: `values_only`)
+/// the attention comes nearest to the candidate's, and is nearer than with them; else 0.
 Index best_missing_tail(const Evidence& evidence, std::size_t stretch, bool values_only) {
-  const KeyStretch& keys = evidence.suspect.reading.keys[stretch];
+  const KeyStretch& keys = evidence.wrong.setup.keys[stretch];
   std::vector<double> errors(static_cast<std::size_t>(keys.key.rows + 1));
   Index pairs = 0;
   // Last rows first: anchor rows come first and see no passing keys.
@@ -83,6 +86,48 @@ Index best_missing_tail(const Evidence& evidence, std::size_t stretch, bool valu
   }
   // A NaN never compares as smaller: a broken candidate gives 0.
   return std::min_element(errors.begin(), errors.end()) - errors.begin();
+}
+
+/// "the last 5 keys of the passing block (beyond whole tiles of 16)"
+std::string tail_in_words(Index count, Index keys, std::string_view segment) {
+  if (count == keys) return fmt::format("all {} keys of the {}", keys, segment);
+  std::string text = fmt::format("the last {} of {} keys of the {}", count, keys, segment);
+  for (const Index tile : kTiles) {
+    if (count == keys % tile) return text + fmt::format(" (beyond whole tiles of {})", tile);
+  }
+  return text;
+}
+
+std::vector<Variant> tail_variant(const Evidence& evidence, std::size_t stretch,
+                                  std::string_view segment, bool values_only) {
+  if (!is_prefill(evidence)) return {};
+  const Index keys = evidence.wrong.setup.keys[stretch].key.rows;
+  const Index count = best_missing_tail(evidence, stretch, values_only);
+  if (count == 0) return {};
+  AttentionSetup setup = evidence.wrong.setup;
+  split_stretch(setup, stretch, keys - count);
+  KeyStretch& tail = setup.keys[stretch + 1];
+  const std::string words = tail_in_words(count, keys, segment);
+  if (values_only) {
+    tail.value = {};
+    return {{fmt::format(": {}", words), std::move(setup)}};
+  }
+  tail.visible = [seen = tail.visible, anchor = setup.anchor_rows](Index row) {
+    return row < anchor ? seen(row) : 0;
+  };
+  return {{fmt::format(": {}", words), std::move(setup)}};
+}
+
+}  // namespace
+
+std::vector<Variant> passing_tail_missing(const Evidence& evidence) {
+  return tail_variant(evidence, kPassingKeys, "passing block", false);
+}
+std::vector<Variant> passing_values_zero(const Evidence& evidence) {
+  return tail_variant(evidence, kPassingKeys, "passing block", true);
+}
+std::vector<Variant> anchor_tail_missing(const Evidence& evidence) {
+  return tail_variant(evidence, kAnchorKeys, "anchor", false);
 }
 
 }  // namespace apb

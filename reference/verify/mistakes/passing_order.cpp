@@ -1,4 +1,4 @@
-#include "reference/verify/passing_order.hpp"
+#include "reference/verify/mistakes/passing_order.hpp"
 
 #include <fmt/format.h>
 
@@ -11,9 +11,9 @@ namespace {
 using Tensor = HeadsTensor<double>;
 
 /// Passing entries that each lower rank gave, ascending.
-std::vector<Index> chunk_lengths(const CaseFile& problem, int rank) {
+std::vector<Index> chunk_lengths(const CaseFile& case_file, int rank) {
   std::vector<Index> lengths;
-  const BlockLayout layout = make_block_layout(problem.config);
+  const BlockLayout layout = make_block_layout(case_file.config);
   for (int lower = 0; lower < rank; ++lower) {
     lengths.push_back(layout.ranks[static_cast<std::size_t>(lower)].num_kept);
   }
@@ -45,46 +45,44 @@ void append_kept(const CaseRank& rank, const Tensor& own, Tensor& result) {
   }
 }
 
-/// The reading with what ranks [first, first + count) kept as passing block; none if the case does
+/// The setup with what ranks [first, first + count) kept as passing block; none if the case does
 /// not hold them all.
 std::vector<Variant> other_ranks(const Evidence& evidence, int first, int count,
                                  const std::string& text) {
-  const CaseFile& problem = *evidence.suspect.problem;
-  const CaseRank& rank = *evidence.suspect.rank;
+  const CaseFile& case_file = *evidence.wrong.case_file;
+  const CaseRank& rank = *evidence.wrong.rank;
   auto key = std::make_shared<Tensor>(0, rank.key.heads(), rank.key.head_dim());
   auto value = std::make_shared<Tensor>(0, rank.key.heads(), rank.key.head_dim());
   for (int wanted = first; wanted < first + count; ++wanted) {
-    const auto found = std::find_if(problem.ranks.begin(), problem.ranks.end(),
+    const auto found = std::find_if(case_file.ranks.begin(), case_file.ranks.end(),
                                     [&](const CaseRank& other) { return other.rank == wanted; });
-    if (found == problem.ranks.end() || found->kept_positions.empty()) return {};
+    if (found == case_file.ranks.end() || found->kept_positions.empty()) return {};
     append_kept(*found, found->key, *key);
     append_kept(*found, found->value, *value);
   }
-  Reading reading = evidence.suspect.reading;
-  reading.keys[kPassingKeys].key = std::as_const(*key).view();
-  reading.keys[kPassingKeys].value = std::as_const(*value).view();
-  reading.owned = {key, value};
-  return {{"passing blocks of the ranks in the wrong order: " + text, std::move(reading)}};
+  AttentionSetup setup = evidence.wrong.setup;
+  setup.keys[kPassingKeys].key = std::as_const(*key).view();
+  setup.keys[kPassingKeys].value = std::as_const(*value).view();
+  setup.owned = {key, value};
+  return {{": " + text, std::move(setup)}};
 }
 
 }  // namespace
 
 std::vector<Variant> wrong_passing_order(const Evidence& evidence) {
-  const Suspect& suspect = evidence.suspect;
-  if (suspect.rank == nullptr || suspect.problem == nullptr) return {};
-  const int rank = suspect.rank->rank;
-  if (suspect.rank->layout.passing_rows == 0 || rank == 0) return {};
+  const WrongResult& wrong = evidence.wrong;
+  if (wrong.rank == nullptr || wrong.case_file == nullptr) return {};
+  const int rank = wrong.rank->rank;
+  if (wrong.rank->layout.passing_rows == 0 || rank == 0) return {};
 
-  const std::vector<Index> lengths = chunk_lengths(*suspect.problem, rank);
-  Reading values = suspect.reading;
-  const auto value = reversed(suspect.rank->passing_value, lengths);
+  const std::vector<Index> lengths = chunk_lengths(*wrong.case_file, rank);
+  AttentionSetup values = wrong.setup;
+  const auto value = reversed(wrong.rank->passing_value, lengths);
   values.keys[kPassingKeys].value = value->view();
   values.owned = {value};
-  std::vector<Variant> variants{
-      {"passing blocks of the ranks in the wrong order: values reversed, keys not",
-       std::move(values)}};
+  std::vector<Variant> variants{{": values reversed, keys not", std::move(values)}};
 
-  const int num_ranks = suspect.problem->config.num_ranks;
+  const int num_ranks = wrong.case_file->config.num_ranks;
   const auto add = [&](int first, const std::string& text) {
     for (Variant& variant : other_ranks(evidence, first, rank, text)) {
       variants.push_back(std::move(variant));

@@ -1,7 +1,7 @@
 #pragma once
 /// \file
-/// What attention rows read: query, stretches of keys, scale and head map. The right reading of a
-/// case is the truth; a known mistake is another reading of the same case.
+/// What attention rows read: query, stretches of keys, scale and head map. The right setup of a
+/// case gives the truth; a known mistake is another setup of the same case.
 
 #include <functional>
 #include <memory>
@@ -20,7 +20,7 @@ struct KeyStretch {
 };
 
 /// Everything that decides out and lse of any row.
-struct Reading {
+struct AttentionSetup {
   HeadsView<const double> query;  ///< [rows, num_q_heads, head_dim]
   std::vector<KeyStretch> keys;   ///< in key order
   double softmax_scale = 1;
@@ -31,20 +31,20 @@ struct Reading {
   std::vector<std::shared_ptr<const HeadsTensor<double>>> owned;  ///< what views may point into
 };
 
-/// Places of the stretches in a prefill reading.
+/// Places of the stretches in a prefill setup.
 enum PrefillStretch : std::size_t { kAnchorKeys = 0, kPassingKeys = 1, kBlockKeys = 2 };
 
 /// A rank's prefill: rows [anchor, block], keys [anchor, passing, block]. Anchor row i sees anchor
 /// rows 0…i; block row i sees anchor and passing block whole and block rows 0…i.
-/// \param rank must outlive the reading
-[[nodiscard]] Reading prefill_reading(const CaseRank& rank, const ApbConfig& config);
+/// \param rank must outlive the setup
+[[nodiscard]] AttentionSetup prefill_setup(const CaseRank& rank, const ApbConfig& config);
 
 /// A query pass over some ranks' caches: all of them together are the merged truth, one alone is
 /// that rank's partial. The last `query_keys` of a cache are seen causally, the others whole.
-/// \param decode must outlive the reading
+/// \param decode must outlive the setup
 /// \param ranks  indices into decode.ranks
-[[nodiscard]] Reading decode_reading(const DecodeCase& decode,
-                                     const std::vector<std::size_t>& ranks,
-                                     const ApbConfig& config);
+[[nodiscard]] AttentionSetup decode_setup(const DecodeCase& decode,
+                                          const std::vector<std::size_t>& ranks,
+                                          const ApbConfig& config);
 
 }  // namespace apb

@@ -1,6 +1,7 @@
 #pragma once
 /// \file
-/// The mistakes that attention kernels are known to make, as other readings of the same inputs.
+/// The mistakes that attention kernels are known to make, as other setups of the same inputs. One
+/// row a mistake; the code of each stands in mistakes/, and docs/adding.md says how one is added.
 
 #include <span>
 #include <string>
@@ -14,7 +15,7 @@ namespace apb {
 
 /// What a mistake may look at to find its own parameters.
 struct Evidence {
-  const Suspect& suspect;
+  const WrongResult& wrong;
   AttentionRows truth;      ///< of some rows and heads, most of which fail
   HeadsTensor<double> out;  ///< the candidate's there; empty: not given
   Matrix<double> lse;       ///< the candidate's there; empty: not given
@@ -22,8 +23,8 @@ struct Evidence {
 
 /// One way to make a mistake.
 struct Variant {
-  std::string text;  ///< in words; begins with the mistake's name
-  Reading reading;
+  std::string detail;  ///< in words; the mistake's name stands before it
+  AttentionSetup setup;
 };
 
 struct Mistake {
@@ -33,10 +34,5 @@ struct Mistake {
 
 /// All of them.
 [[nodiscard]] std::span<const Mistake> known_mistakes();
-
-/// Number k >= 1 of last keys of a stretch without which (or whose values read as 0: `values_only`)
-/// the attention comes nearest to the candidate's, and is nearer than with them; else 0.
-[[nodiscard]] Index best_missing_tail(const Evidence& evidence, std::size_t stretch,
-                                      bool values_only);
 
 }  // namespace apb

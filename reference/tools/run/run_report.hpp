@@ -1,0 +1,46 @@
+#pragma once
+/// \file
+/// What `apb run` prints of a run.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reference/io/tokenizer.hpp"
+#include "reference/model/evaluate.hpp"
+
+namespace apb {
+
+/// Counters of one rank.
+struct RankCounters {
+  Counters all_layers;  ///< added up over layers
+  Index rows_per_layer = 0;
+  double bytes_received_per_layer = 0;
+};
+
+/// The results of a run that are printed.
+struct RunReport {
+  std::string answer;
+  std::vector<int> answer_tokens;
+  double prefill_s = 0;
+  double total_s = 0;
+  std::optional<double> expected_nll;  ///< nats a token, if an answer was expected
+  std::vector<double> nll_per_token;   ///< nats; empty if it was not asked for
+  std::vector<RankCounters> ranks;
+
+  /// Mean of nll_per_token.
+  [[nodiscard]] double text_nll() const;
+};
+
+template <class Scalar>
+[[nodiscard]] RunReport make_report(const EvaluationRequest& request,
+                                    const Evaluation<Scalar>& evaluation,
+                                    const Tokenizer& tokenizer);
+
+/// A few lines and a table.
+void print_table(const EvaluationRequest& request, const RunReport& report);
+
+/// Everything, with the configuration.
+void print_json(const EvaluationRequest& request, const RunReport& report);
+
+}  // namespace apb

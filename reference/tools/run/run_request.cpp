@@ -1,0 +1,135 @@
+#include "reference/tools/run/run_request.hpp"
+
+#include <fmt/core.h>
+
+#include <iostream>
+#include <iterator>
+#include <numeric>
+
+#include "reference/cli/launcher_environment.hpp"
+#include "reference/cli/progress.hpp"
+#include "reference/cli/unused_options.hpp"
+#include "reference/cli/whole_file.hpp"
+#include "reference/core/hdf5_file.hpp"
+#include "reference/io/request_json.hpp"
+
+namespace apb {
+namespace {
+
+std::string read_text(const std::string& path) {
+  if (path.empty()) throw BadInput("--text is missing: name a text file, or - for standard input");
+  if (path == "-") {
+    if (started_by_mpi()) {
+      throw BadInput(
+          "--text -: standard input reaches one process of an MPI run only: name a file");
+    }
+    return {std::istreambuf_iterator<char>(std::cin), {}};
+  }
+  return read_whole_file(path);
+}
+
+/// Lengths that were not given follow the paper's proportions (facts: l_a = l_b / 4, l_p = l_b /
+/// 8).
+ApbConfig make_config(const RunOptions& options, bool embed_query, Index doc_len, Index query_len) {
+  ApbConfig config;
+  config.doc_len = doc_len;
+  config.num_ranks = options.num_ranks;
+  config.block_lens = options.block_lens;
+  config.query_len = query_len;
+  config.anchor_convention = parse_anchor_convention(options.convention);
+  config.query_insert_at = options.query_insert_at;
+  config.compressor = parse_compressor(options.compressor);
+  config.pool_kernel = options.pool_kernel;
+  config.seed = options.seed;
+  config.ape_temperature = options.ape_temperature;
+  config.ape_scale = options.ape_scale;
+  config.embedded_query_len = embed_query ? query_len : 0;
+  // Checked before the block lengths are used below.
+  ApbConfig lengths_only;
+  lengths_only.doc_len = doc_len;
+  lengths_only.num_ranks = config.num_ranks;
+  lengths_only.block_lens = config.block_lens;
+  lengths_only.validate();
+  const Index block_len = config.resolved_block_lens().front();
+  const bool star = options.method == to_string(Method::kStar);
+  config.anchor_len = options.anchor_len.value_or(star ? block_len : block_len / 4);
+  const bool keeps = config.compressor != Compressor::kNone;
+  config.num_kept = options.num_kept.value_or(keeps ? block_len / 8 : 0);
+  return config;
+}
+
+EvaluationRequest make_request(const CLI::App& app, const RunOptions& options, bool embed_query,
+                               const EncodedText& text, const EncodedText& query,
+                               const EncodedText& expected, const ModelShape& model) {
+  EvaluationRequest request;
+  request.method = parse_method(options.method);
+  request.document = text.ids;
+  request.query = query.ids;
+  request.expected_answer = expected.ids;
+  request.max_answer_tokens = options.max_answer_tokens;
+  ApbConfig config = make_config(options, embed_query, std::ssize(text.ids), std::ssize(query.ids));
+  set_model_shape(config, model);
+  request.config = method_config(request.method, config);
+  request.config.validate();
+  note_unused_options(app, options.method, config, request.config);
+  if (options.per_token_nll && !text.ids.empty()) {
+    request.nll_positions.resize(text.ids.size() - 1);
+    std::iota(request.nll_positions.begin(), request.nll_positions.end(), Index{1});
+  }
+  return request;
+}
+
+void warn_if_too_long(const EvaluationRequest& request, const ModelShape& model) {
+  const Index length =
+      request.config.doc_len + request.config.query_len + request.max_answer_tokens;
+  if (length > model.context_len && speaks_for_run()) {
+    fmt::print(
+        stderr,
+        "apb-run: warning: text, query and answer need {} tokens, but {} was trained for {}; "
+        "expect poor answers\n",
+        length, model.name, model.context_len);
+  }
+}
+
+}  // namespace
+
+nlohmann::json prepare_job(const CLI::App& app, const RunOptions& options) {
+  if (options.query.empty()) throw BadInput("--query is missing: a question of at least one token");
+  if (options.precision != "float" && options.precision != "double") {
+    throw BadInput("run", "precision", options.precision, "float or double");
+  }
+  if (options.max_answer_tokens < 0) {
+    throw BadInput("run", "max-answer", options.max_answer_tokens, "at least 0");
+  }
+  (void)parse_method(options.method);
+  const bool wants_heads = parse_compressor(options.compressor) == Compressor::kRetainingHead;
+  if (wants_heads && options.model.heads_path.empty()) {
+    throw BadInput("--heads is missing: compressor retaining_head needs a file of trained heads");
+  }
+  if (!wants_heads && !options.model.heads_path.empty()) {
+    throw BadInput("run", "compressor", options.compressor, "retaining_head with --heads");
+  }
+  const std::string text = read_text(options.text_path);
+  options.model.check();
+  const ModelShape model = options.model.shape();
+  const auto encoded = options.model.tokenizer().encode({text, options.query, options.expected});
+  if (encoded[1].ids.empty()) {
+    throw BadInput("--query: has no token: the model's vocabulary lacks all its characters");
+  }
+  if (encoded[2].ids.empty() && !options.expected.empty()) {
+    throw BadInput("--expect: has no token: the model's vocabulary lacks all its characters");
+  }
+  // As its paper has it, Star's anchor holds no query unless that is asked for.
+  const bool embed_query = app.count("--embed-query") > 0
+                               ? options.embed_query
+                               : options.method != to_string(Method::kStar);
+  const EvaluationRequest request =
+      make_request(app, options, embed_query, encoded[0], encoded[1], encoded[2], model);
+  if (!options.trace_path.empty()) Hdf5Writer(options.trace_path);  // refuse now, not at the end
+  warn_if_too_long(request, model);
+  return {{"model", options.model}, {"precision", options.precision},
+          {"request", request},     {"trace_path", options.trace_path},
+          {"json", options.json},   {"progress_on_terminal", Progress::on_terminal()}};
+}
+
+}  // namespace apb
