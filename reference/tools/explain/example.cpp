@@ -86,8 +86,10 @@ std::string Example::row_label(int of_rank, Index row) const {
 
 Example make_example(Method method, const ApbConfig& config, std::optional<int> rank) {
   if (!entry_of(method).block_form) {
+    std::string drawn = block_method_names();
+    drawn.replace(drawn.rfind(", "), 2, " or ");
     throw BadInput("command line", "--method", to_string(method),
-                   "one of " + block_method_names() + " (--compare puts the others beside them)");
+                   drawn + " (--compare puts the others beside them)");
   }
   config.validate();
   if (rank && (*rank < 0 || *rank >= config.num_ranks)) {
