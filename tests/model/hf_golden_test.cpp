@@ -72,7 +72,7 @@ TEST_CASE("imported folders give the logits of transformers", "[golden]") {
   CHECK((weights.shape.rope_scaling.factor == 8) == scaled);
   if (scaled) {
     auto unscaled = weights;
-    unscaled.config.rope_scaling = {};
+    unscaled.shape.rope_scaling = {};
     CHECK(largest_error(golden, unscaled) > 1e-6);
   }
   if (qwen2) {

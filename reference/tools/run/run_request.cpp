@@ -10,6 +10,7 @@
 #include "reference/cli/progress.hpp"
 #include "reference/cli/unused_options.hpp"
 #include "reference/cli/whole_file.hpp"
+#include "reference/core/error.hpp"
 #include "reference/core/hdf5_file.hpp"
 #include "reference/io/request_json.hpp"
 
