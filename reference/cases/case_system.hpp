@@ -25,7 +25,7 @@ void round_all(ValueType type, RowTensors& rows);
 void round_all(ValueType type, RetainingCase& retaining);
 
 /// Importance and kept positions of one rank from raw scores: rounded, pooled, selected, in the
-/// order that the contract states.
+/// order of docs/contracts.md, "Selection".
 ///
 /// \param scores [block_rows, num_kv_heads]
 void select_kept(ValueType type, Index pool_kernel, Matrix<double> scores, CaseRank& rank);

@@ -1,8 +1,8 @@
 #pragma once
 /// \file
 /// Case and candidate files: one layer's attention, selection and merge with all inputs, for any
-/// number of ranks, exchanged between the reference, kernels in any language and notebooks (HDF5,
-/// the design's contract "Case file").
+/// number of ranks, exchanged between the reference, kernels in any language and notebooks. HDF5;
+/// docs/case-files.md lists every attribute and dataset.
 
 #include <optional>
 #include <string>

@@ -1,4 +1,4 @@
-// Writes case files: the design's contract "Case file", one function a group.
+// Writes case files (docs/case-files.md), one function a group.
 
 #include <array>
 

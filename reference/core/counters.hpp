@@ -8,9 +8,9 @@ namespace apb {
 
 /// Work of one rank in one layer of prefill.
 ///
-/// Conventions (design, "Counters"): attention costs 4 head_dim FLOPs for each visible
-/// (query row, key) pair and query head; a matrix product of [m, k] and [k, n] costs 2 m n k;
-/// softmax, norms and RoPE are not counted. Bytes are payload at the element size really sent.
+/// Attention costs 4 head_dim FLOPs for each visible (query row, key) pair and query head; a matrix
+/// product of [m, k] and [k, n] costs 2 m n k; softmax, norms and RoPE are not counted. Bytes are
+/// payload at the element size really sent.
 struct Counters {
   std::int64_t rows_computed = 0;    ///< rows that this rank pushed through the layer
   std::int64_t attention_flop = 0;   ///< scores and weighted values

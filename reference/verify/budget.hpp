@@ -1,9 +1,10 @@
 #pragma once
 /// \file
-/// The contract's error budget (design, "Numerical contract"): how far out and lse of a
-/// low-precision candidate may be from the double reference on the same inputs.
+/// The error budget: how far out and lse of a low-precision candidate may be from the double
+/// reference on the same inputs (docs/contracts.md, "Numerical contract").
 ///
-///   plain   the error, in the norm in question, of the emulation `plain_attention`
+///   plain   the error, in the norm in question, of the emulation `plain_attention`; twice that,
+///           because a right kernel rounds elsewhere: it rescales, splits the keys, sums in tiles
 ///   u       unit roundoff of the output type: 2^-9 bf16, 2^-12 fp16, 2^-24 fp32 (and fp64)
 ///   S       max(1, largest |scaled score|) over the visible pairs of the judged rows
 ///   w       u + 2^-22 S
@@ -12,6 +13,12 @@
 ///   out, relative Frobenius   <= 2 plain + w
 ///   out, worst row            <= 2 plain + w     max over rows and heads of |e|_2 / |ref|_2
 ///   lse, max error            <= 2 plain + 2^-21 S
+///
+/// The powers of two are roundings of fp32, 2^-24 each at worst, of what plain does not compute.
+/// A kernel that works in base 2 rounds softmax_scale log2(e), its product with a dot product, the
+/// difference to the maximum, and the maximum: four times 2^-24 S = 2^-22 S. An error e in a score
+/// multiplies its weight by 1 + e, so that out is off by about e, relatively. lse adds to the same
+/// four that of the sum's logarithm, its own, ln 2 and the product with ln 2: 2^-21 S.
 ///
 /// Rows whose reference is zero must match exactly (their error is infinite otherwise). Where the
 /// reference is NaN, so must the candidate be, and where it is infinite, equal to it; these

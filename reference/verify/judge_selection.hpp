@@ -15,8 +15,13 @@ namespace apb {
 /// A = max over the pooling window of sum_d mean|q_d| |k_d|, an element may be off by
 ///     (2 u + (head_dim + n + 4) 2^-24) A
 /// where u is the compute type's unit roundoff: once for the mean query, once for the result; the
-/// rest bounds fp32 sums of head_dim + n terms in any order. -inf (no candidate) must be -inf, NaN
-/// must be NaN.
+/// rest bounds fp32 sums of head_dim + n terms in any order, with 4 roundings to spare. -inf (no
+/// candidate) must be -inf, NaN must be NaN.
+///
+/// `retaining_head` (silu(x fc1^T) fc2^T): with A = max over the pooling window of
+/// 1.1 (|x| |fc1|^T) |fc2|^T, as silu is nowhere steeper than 1.1, an element may be off by
+///     (4 u + (inputs + rows of fc1 + 8) 2^-24) A
+/// since both products round. A linear head: A from |x| |fc1|^T alone.
 void judge_importance(const CaseFile& case_file, const CaseRank& rank,
                       const CandidateFile& candidate, const CandidateRank& given,
                       Judgement& judgement);

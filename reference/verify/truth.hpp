@@ -30,9 +30,10 @@ struct AttentionRows {
 [[nodiscard]] AttentionRows true_attention(const AttentionSetup& setup, std::span<const Index> rows,
                                            std::span<const Index> heads);
 
-/// The contract's emulation: scores in fp32, P = exp(score - max) rounded to the compute type, row
-/// sum of the unrounded P, products with values in fp32, out rounded to the output type.
-/// A float64 type is emulated as float32: the contract knows no finer budget.
+/// The emulation that the error budget is made from (budget.hpp): scores in fp32,
+/// P = exp(score - max) rounded to the compute type, row sum of the unrounded P, products with
+/// values in fp32, out rounded to the output type. A float64 type is emulated as float32: there is
+/// no finer budget.
 [[nodiscard]] AttentionRows plain_attention(const AttentionSetup& setup,
                                             std::span<const Index> rows,
                                             std::span<const Index> heads, ValueType compute_type,

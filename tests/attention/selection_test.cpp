@@ -66,7 +66,8 @@ TEMPLATE_TEST_CASE("select_top_k equals a stable sort", "[selection]", float, do
   }
 }
 
-TEMPLATE_TEST_CASE("select_top_k orders as the design says", "[selection]", float, double) {
+TEMPLATE_TEST_CASE("select_top_k: larger first, then lower index, -0 equals +0, NaN last",
+                   "[selection]", float, double) {
   CHECK(top<TestType>({1, 3, 2}, 2) == Indices{1, 2});
   CHECK(top<TestType>({5, 5, 5, 5}, 2) == Indices{0, 1});
   CHECK(top<TestType>({-1, 0, TestType{-0.0F}, -1}, 1) == Indices{1});

@@ -165,8 +165,7 @@ TEST_CASE("nothing is kept without a compressor or with one rank", "[block_layou
   CHECK(make_block_layout(config).ranks[0].num_kept == 0);
 }
 
-TEST_CASE("official convention: tokens behind the anchor's documents are lost (facts D2)",
-          "[block_layout]") {
+TEST_CASE("official convention: tokens behind the anchor's documents are lost", "[block_layout]") {
   ApbConfig config;
   config.doc_len = 24;
   config.num_ranks = 3;

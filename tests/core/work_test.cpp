@@ -180,9 +180,9 @@ TEST_CASE("work of the paper's 128K setting", "[work]") {
   config.head_dim = 128;
   const auto work = layer_work(config, 2, {4096, 14336});
   CHECK(work[7].rows_computed == 20480);
-  // 7 ranks pass 2048 keys and values of 8 heads of 128 elements (facts 4c: 58.7 MB).
+  // 7 ranks pass 2048 keys and values of 8 heads of 128 elements (58.7 MB).
   CHECK(work[7].bytes_received == Index{7} * 2048 * 2 * 8 * 128 * 2);
-  // Per row 4 d^2 + 4 d^2 / g + 6 d I (facts 4d), group size g = 4.
+  // Per row 4 d^2 + 4 d^2 / g + 6 d I, group size g = 4.
   CHECK(work[7].projection_flop == Index{20480} * (5 * 4096 * 4096 + 6 * 4096 * Index{14336}));
   // 20480 causal rows of [anchor, block], and 16384 rows that see 7 * 2048 passed keys.
   CHECK(work[7].attention_flop ==

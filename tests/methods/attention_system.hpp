@@ -1,7 +1,8 @@
 #pragma once
 /// \file
-/// One attention layer of a whole system on random tokens, and what it must give: the mask of the
-/// design, pair by pair. No RoPE: a token has the same query, key and value wherever it stands.
+/// One attention layer of a whole system on random tokens, and what it must give: the mask of
+/// visibility.hpp, pair by pair. No RoPE: a token has the same query, key and value wherever it
+/// stands.
 
 #include <vector>
 

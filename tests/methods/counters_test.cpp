@@ -1,6 +1,6 @@
-// Counted work against closed forms (design, "Counters"; facts 4d as corrected there). Per query
-// head of size d: n causal rows cost 2 n (n + 1) d, n rows that all see m keys cost 4 n m d. The
-// brute-force count over visible pairs is in mask_test.cpp, over the same kinds of configuration.
+// Counted work against closed forms (docs/contracts.md, "Counters"). Per query head of size d:
+// n causal rows cost 2 n (n + 1) d, n rows that all see m keys cost 4 n m d. The brute-force count
+// over visible pairs is in mask_test.cpp, over the same kinds of configuration.
 
 #include <limits>
 
@@ -111,7 +111,7 @@ TEST_CASE("whole systems: the published forms plus 2 rows d per causal run", "[m
   CHECK(system_flop(Method::kFull) == 2 * 64 * 64 * d + 2 * 64 * d);
   CHECK(system_flop(Method::kStar) ==
         2 * 16 * 16 * d + 3 * 2 * 22 * 22 * d + 2 * (16 + 3 * 22) * d);
-  // The passing term is 2 H (H - 1) l_p l_b d (facts D12).
+  // The passing term is 2 H (H - 1) l_p l_b d (docs/authors-code.md, D12).
   CHECK(system_flop(Method::kApb) == system_flop(Method::kStar) + 2 * 4 * 3 * 3 * 16 * d);
 }
 

@@ -55,7 +55,7 @@ TEST_CASE("exact methods do the same work in all, zigzag in equal parts", "[meth
 
 TEST_CASE("bytes of the exact methods as published", "[methods]") {
   // Ring: (H - 1) (n / H) 2 d_kv elements each way; Ulysses: (H - 1) / H (n / H) (2 h + 2 h_kv) d
-  // sent (facts 6). Here n = 64, H = 2, h = 6, h_kv = 2, d = 8, 8 bytes.
+  // sent. Here n = 64, H = 2, h = 6, h_kv = 2, d = 8, 8 bytes.
   RandomTensors random(123);
   const ApbConfig config = small_config(64, 2);
   const auto tokens = random_tokens<double>(config, random);

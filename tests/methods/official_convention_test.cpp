@@ -1,5 +1,5 @@
-// The authors' convention loses tokens (facts D2): those that rank 0 rules out as anchor tokens but
-// that the anchor has no room for, because the embedded query takes it.
+// The authors' convention loses tokens: those that rank 0 rules out as anchor tokens but that the
+// anchor has no room for, because the embedded query takes it (docs/authors-code.md, D2).
 
 #include "tests/catch.hpp"
 #include "tests/compare.hpp"

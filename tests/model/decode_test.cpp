@@ -57,7 +57,7 @@ std::vector<QueryPassOutcome> run_query_pass(const ModelCase& work,
   });
 }
 
-TEST_CASE("query pass of several rows: no key is hidden on any rank (facts D6)", "[decode]") {
+TEST_CASE("query pass of several rows: no key is hidden on any rank", "[decode]") {
   const auto weights = toy_weights<double>(22);
   const std::vector<int> query{5, 250, 17, 17, 99, 3, 0};
   for (const ModelCase& work : exact_cases(weights)) {

@@ -2,7 +2,7 @@
 """Looks into case files with h5py and numpy alone, and breaks them. Run with $APB_PYTHON.
 
   case_files.py judge CASE           prints {"faults": […], "checked": n}: names, shapes, types, precision, selection,
-                                     passing blocks and truth, all written down here once more from the design
+                                     passing blocks and truth, all written down here once more from docs
   case_files.py rewrite CASE OUT     the same contents, chunked and gzipped, strings of variable length
   case_files.py broken CASE FOLDER   a broken copy for every entry of breaks(), and a JSON object {file name: words}
 """

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""apb-case: what it writes is what the design says and true, what is broken is refused, nothing is half-written.
+"""apb-case: what it writes is what docs/case-files.md says and true, what is broken is refused, nothing is half-written.
 
   case_test.py BIN_DIR
 

@@ -1,7 +1,7 @@
 """Checks `apb-explain` from outside. Usage: explain_test.py PATH_OF_APB_EXPLAIN
 
-Who owns, keeps, passes and sees what is written down here once more, from the design and without
-the program's code; every drawing is parsed and compared with it cell by cell.
+Who owns, keeps, passes and sees what is written down here once more, from docs/contracts.md and
+without the program's code; every drawing is parsed and compared with it cell by cell.
 """
 
 import os

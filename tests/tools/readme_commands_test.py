@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Runs the README's commands: each line of its ```sh blocks that starts with ./apb, in the repository root.
+"""Runs the commands of the README and of docs: each line of their ```sh blocks that starts with ./apb, in the
+repository root. Follows the pages' links to files.
 
-  readme_commands_test.py README APB
+  readme_commands_test.py APB PAGE...
   readme_commands_test.py --self-test
 
 Every command must end with status 0. If the next block after a ```sh block is a ```text block, the commands' output
 must equal it line by line, where numbers (and the bars that draw numbers) count as equal, and so does any amount of
 white space. A line "…" stands for any lines. Not run: blocks marked ```sh no-test, and ./apb test, because that runs
-this test. If no package registry is in reach and the model is not there, what needs it is skipped.
+this test. If no package registry is in reach and the model is not there, what needs it is skipped. A link that is not
+an address must lead to a file or folder, relative to its page.
 """
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from tool_testing import SKIPPED, Checks, arguments, run, temporary_folder
+from tool_testing import SKIPPED, Checks, run, temporary_folder
 
 COMMAND_S = 1500
 NO_REGISTRY = "no package registry in reach"
@@ -24,9 +26,9 @@ ANY_LINES = "…"
 
 
 class Example(NamedTuple):
-    line: int            # of the block's first line in the README
+    line: int            # of the block's first line in the page
     commands: list[str]
-    output: list[str]    # what the README shows; empty: nothing is compared
+    output: list[str]    # what the page shows; empty: nothing is compared
 
 
 def blocks(text: str) -> list[tuple[int, str, list[str]]]:
@@ -100,30 +102,46 @@ def explained(piece: list[str], printed: list[str]) -> str:
         shown_line = piece[index] if index < len(piece) else "(nothing more)"
         printed_line = printed[index] if index < len(printed) else "(nothing more)"
         if shown_line != printed_line:
-            return f"README:  {shown_line}\n    printed: {printed_line}"
+            return f"shown:   {shown_line}\n    printed: {printed_line}"
     return "the lines shown are not where they should be"
 
 
-def check(checks: Checks, text: str, root: Path) -> bool:
-    """Runs all examples. Returns whether something had to be skipped."""
+def check_commands(checks: Checks, page: Path, root: Path) -> bool:
+    """Runs all examples of a page. Returns whether something had to be skipped."""
     skipped = False
-    found = examples(text)
-    checks.that(bool(found), "the README must have commands to run")
-    for example in found:
-        printed, lacking = "", False
+    for example in examples(page.read_text()):
+        where, printed, lacking = f"{page.name}, line {example.line}", "", False
         for command in example.commands:
             result = run(["bash", "-c", command], timeout=COMMAND_S, cwd=root)
-            print(f"line {example.line}: {command}: status {result.status} after {result.seconds:.1f} s", flush=True)
+            print(f"{where}: {command}: status {result.status} after {result.seconds:.1f} s", flush=True)
             lacking |= NO_REGISTRY in result.err
             if not (NO_REGISTRY in result.err and result.status == 3):
-                checks.that(result.status == 0 and not result.timed_out,
-                            f"README, line {example.line}: must end with status 0", result)
+                checks.that(result.status == 0 and not result.timed_out, f"{where}: must end with status 0", result)
             printed += result.out.decode(errors="replace")
         skipped |= lacking
         if example.output and not lacking:
             difference = first_difference(normalised(example.output), normalised(printed.splitlines()))
-            checks.that(not difference, f"README, line {example.line}: its output is not what the README shows",
-                        difference)
+            checks.that(not difference, f"{where}: its output is not what the page shows", difference)
+    return skipped
+
+
+def check_links(checks: Checks, page: Path) -> None:
+    prose = page.read_text().splitlines()
+    for number, _, lines in blocks(page.read_text()):
+        prose[number - 1:number - 1 + len(lines)] = [""] * len(lines)
+    for target in re.findall(r"\]\(([^)\s]+)\)", "\n".join(prose)):
+        path = target.partition("#")[0]
+        if path and "://" not in path:
+            checks.that((page.parent / path).exists(), f"{page.name}: its link {target} must lead to a file")
+
+
+def check(checks: Checks, pages: list[Path], root: Path) -> bool:
+    """Runs all commands of all pages. Returns whether something had to be skipped."""
+    checks.that(any(examples(page.read_text()) for page in pages), "the pages must have commands to run")
+    skipped = False
+    for page in pages:
+        check_links(checks, page)
+        skipped |= check_commands(checks, page, root)
     return skipped
 
 
@@ -148,7 +166,7 @@ def readme(commands: str, output: str = "", info: str = "sh") -> str:
 
 
 def self_test() -> None:
-    cases = [  # README, failures that it must give, whether something is skipped
+    cases = [  # page, failures that it must give, whether something is skipped
         (readme("./apb good", GOOD_OUTPUT), 0, False),
         (readme("./apb good"), 0, False),
         (readme("cd /\n  ./apb good\n./apb test --all\necho done", GOOD_OUTPUT), 0, False),
@@ -177,16 +195,26 @@ def self_test() -> None:
         (readme("./apb offline", "the real model"), 0, True),
         ("no commands at all", 1, False),
         (readme("./apb test"), 1, False),  # nothing is left to run
+        (readme("./apb good") + "[here](apb) [there](https://x.org/y) [below](#title) ![](apb#part)", 0, False),
+        (readme("./apb good") + "[nowhere](docs/apb.md)", 1, False),
+        (readme("./apb words '[no](link)'"), 0, False),
     ]
     own = Checks()
     with temporary_folder() as name:
         fake = Path(name) / "apb"
         fake.write_text(FAKE_APB)
         fake.chmod(0o755)
+        page, another = Path(name) / "page.md", Path(name) / "another.md"
         for text, failures, skipped in cases:
+            page.write_text(text)
             tried = Checks()
-            skips = check(tried, text, Path(name))
+            skips = check(tried, [page], Path(name))
             own.equal((tried.failed, skips), (failures, skipped), f"self-test: failures and skips of {text!r}")
+        page.write_text("no commands")
+        another.write_text(readme("./apb bad") + readme("./apb good", GOOD_OUTPUT))
+        tried = Checks()
+        check(tried, [page, another], Path(name))
+        own.equal((tried.failed, tried.passed), (1, 3), "self-test: one page without commands, another with two")
     print("self-test (the FAILED lines above that do not say self-test are wanted):")
     own.finish()
 
@@ -194,15 +222,17 @@ def self_test() -> None:
 def main() -> None:
     if sys.argv[1:] == ["--self-test"]:
         self_test()
-    readme_path, apb = (Path(argument).resolve() for argument in arguments("README APB | --self-test", 2))
+    if len(sys.argv) < 3:
+        sys.exit("usage: readme_commands_test.py APB PAGE... | --self-test")
+    apb, *pages = (Path(argument).resolve() for argument in sys.argv[1:])
     checks = Checks()
-    if not checks.that(readme_path.is_file() and apb.is_file() and apb.name == "apb",
-                       f"{readme_path} and {apb} must be there"):
+    if not checks.that(apb.name == "apb" and all(path.is_file() for path in (apb, *pages)),
+                       f"{apb} and all of {pages} must be there"):
         checks.finish()
-    skipped = check(checks, readme_path.read_text(), apb.parent)
+    skipped = check(checks, pages, apb.parent)
     if skipped and not checks.failed:
         print(f"{checks.passed} checks passed")
-        print("SKIPPED: no package registry in reach and no model: not all of the README could be tried")
+        print("SKIPPED: no package registry in reach and no model: not all commands could be tried")
         sys.exit(SKIPPED)
     checks.finish()
 

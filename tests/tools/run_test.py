@@ -38,7 +38,7 @@ def text_of(length: int) -> bytes:
 
 
 class Layout:
-    """Who holds what, written down again from the design."""
+    """Who holds what, written down again from docs/contracts.md."""
 
     def __init__(self, method: str, doc_len: int, ranks: int, compressor: str = "query_aware",
                  query_len: int = len(QUERY), block_lens: Optional[list[int]] = None, anchor: Optional[int] = None,

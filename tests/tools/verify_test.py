@@ -3,7 +3,7 @@
 
   verify_test.py BIN_DIR EXAMPLE_PLUGIN WRONG_PLUGIN
 
-The cases are written here, by h5py and from the contract alone. Needs numpy and h5py ($APB_PYTHON).
+The cases are written here, by h5py and from docs/case-files.md alone. Needs numpy and h5py ($APB_PYTHON).
 """
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 #pragma once
 /// \file
-/// Spava's plan: 2 H virtual blocks in zigzag order behind one anchor (methods/spava.hpp).
+/// Spava's plan: 2 H virtual blocks in zigzag order behind one anchor (methods/spava.cpp).
 
 #include "reference/core/work.hpp"
 

@@ -14,7 +14,8 @@
 namespace apb {
 namespace {
 
-/// The paper's proportions (facts: l_a = l_b / 4, l_p = l_b / 8).
+/// The paper's proportions (its Table 8, up to 256K): an anchor of a quarter, a passing share of an
+/// eighth of a block.
 ApbConfig model_defaults(const CaseOptions& options, const ModelShape& model, Index doc_len,
                          Index query_len) {
   constexpr int kRanks = 4;

@@ -29,8 +29,8 @@ std::string read_text(const std::string& path) {
   return read_whole_file(path);
 }
 
-/// Lengths that were not given follow the paper's proportions (facts: l_a = l_b / 4, l_p = l_b /
-/// 8).
+/// Lengths that were not given follow the paper's proportions (its Table 8, up to 256K): an anchor
+/// of a quarter, a passing share of an eighth of a block.
 ApbConfig make_config(const RunOptions& options, bool embed_query, Index doc_len, Index query_len) {
   ApbConfig config;
   config.doc_len = doc_len;
