@@ -18,9 +18,10 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/apb-config-version.cmake
 install(FILES ${PROJECT_BINARY_DIR}/apb-config.cmake ${PROJECT_BINARY_DIR}/apb-config-version.cmake
         DESTINATION ${APB_PACKAGE_DIR})
 
-install(DIRECTORY reference DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/apb
-        FILES_MATCHING PATTERN "*.hpp" PATTERN "*.h" PATTERN tools EXCLUDE
-        PATTERN hdf5_types.hpp EXCLUDE)
+foreach(component IN LISTS APB_COMPONENTS)
+  install(DIRECTORY reference/${component} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/apb/reference
+          FILES_MATCHING PATTERN "*.hpp" PATTERN "*.h" PATTERN hdf5_types.hpp EXCLUDE)
+endforeach()
 
 # In the share folder things lie as in the source tree.
 set(APB_SHARE_DIR ${CMAKE_INSTALL_DATADIR}/apb)
