@@ -45,7 +45,8 @@ make_root() {
 }
 
 unmount_root() {
-  umount -R "$1/dev" "$1/proc" 2>/dev/null || true
+  local mounted
+  for mounted in dev proc; do umount -R "$1/$mounted" 2>/dev/null || true; done
 }
 
 # The release tests without the sanitized build: what ./apb test does with the preset `test`.
@@ -63,15 +64,15 @@ version() { dpkg-query -W -f "\${Version}" "$1" 2>/dev/null | sed "s/[-+].*//"; 
 echo "$(. /etc/os-release && echo "$PRETTY_NAME") | g++ $(version g++) | CMake $(version cmake) | MPICH $(version mpich) | HDF5 $(version libhdf5-dev) | fmt $(version libfmt-dev) | Catch2 $(version catch2) | Python $(python3 -c "import platform; print(platform.python_version())")"'
 
 try_suite() {
-  local suite=$1 root="$folder/$1" log="$folder/$1" demo=passed tests start demo_s tests_s
+  local suite=$1 root="$folder/$1" log="$folder/$1" demo=passed failed="" tests start demo_s tests_s
   make_root "$suite" "$root" >"$log.debootstrap.log" 2>&1
   start=$SECONDS
   inside "$root" ./apb demo >"$log.demo.log" 2>&1 || demo=FAILED
   ! grep -q 'toy model' "$log.demo.log" || demo="FAILED (toy model)"
   demo_s=$((SECONDS - start)) start=$SECONDS
-  inside "$root" bash -c "$release_tests" >"$log.tests.log" 2>&1 || true
+  inside "$root" bash -c "$release_tests" >"$log.tests.log" 2>&1 || failed=" FAILED"
   tests_s=$((SECONDS - start))
-  tests=$(grep -E 'tests passed|tests failed' "$log.tests.log" || echo FAILED)
+  tests="$(grep -E 'tests passed' "$log.tests.log" || true)$failed"
   echo "| $(date -u +%F) | $(inside "$root" bash -c "$versions") | $demo, $demo_s s | $tests, $tests_s s |" >>"$folder/table.md"
 }
 
