@@ -28,7 +28,7 @@ def main() -> int:
         return 1
     clang_format = find_clang_format()
     if clang_format is None:
-        print(f"SKIPPED: no clang-format {VERSION}")
+        print(f"SKIPPED: not on this machine: no clang-format {VERSION}")
         return SKIPPED
     return subprocess.run([clang_format, "--dry-run", "--Werror", *map(str, files)]).returncode
 

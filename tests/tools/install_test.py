@@ -3,10 +3,12 @@
 
   install_test.py BUILD_DIR
 
-The foreign project is the installed example: a kernel of one's own, judged in one's own program.
+The foreign project is the installed example: a kernel of one's own, judged in one's own program. It is compiled for any
+x86-64 while the libraries may be compiled for this processor, and Eigen matrices that one side made the other frees.
 """
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from tool_testing import ROOT, Checks, arguments, run, temporary_folder
 TOOLS = ("apb-case", "apb-demo", "apb-explain", "apb-run", "apb-verify")
 CASE = ["--doc-len", 90, "--ranks", 3, "--anchor", 8, "--query-len", 3, "--keep", 6, "--q-heads", 4, "--kv-heads", 2,
         "--head-dim", 16]
+RECORD = "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON"
 KERNEL_LINE = "const Index visible = row + 1 + passing;"
 
 
@@ -58,12 +61,13 @@ def foreign_project(checks: Checks, prefix: Path, folder: Path) -> None:
     checks.right(run([prefix / "bin/apb-case", case, *CASE]), "installed apb-case")
 
     def built(what: str) -> bool:
-        configured = run(["cmake", "-S", project, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}"], timeout=120)
+        configured = run(["cmake", "-S", project, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}", RECORD], timeout=120)
         return checks.right(configured, f"{what}: configured") and \
             checks.right(run(["cmake", "--build", build], timeout=600), f"{what}: built")
 
     if not built("the example"):
         return
+    own_flags_stay(checks, build, "a project that links the installed libraries")
     right = run([build / "own_attention", case])
     checks.right(right, "a right kernel")
     checks.equal(right.out.count(b"pass"), 12, "out by three norms and lse of three ranks", right)
@@ -79,6 +83,65 @@ def foreign_project(checks: Checks, prefix: Path, folder: Path) -> None:
         checks.that(b"FAIL" in wrong.out and b"rank 2: out and lse wrong in rows" in wrong.out, "a wrong kernel's diagnosis", wrong)
 
 
+def own_flags_stay(checks: Checks, build: Path, what: str) -> None:
+    """The project's warnings and its processor are its own business: no command of another project names them."""
+    commands = [entry["command"] for entry in json.loads((build / "compile_commands.json").read_text())
+                if str(ROOT) not in entry["file"]]
+    checks.that(len(commands) > 0, f"{what}: its own files are compiled")
+    for command in commands:
+        checks.that(" -W" not in command and "-march" not in command, f"{what}: no warnings, no processor", command)
+        checks.that("-ffp-contract=off" in command, f"{what}: the rounding that headers need", command)
+
+
+def components(checks: Checks, prefix: Path, folder: Path) -> None:
+    """A component stands on its own dependencies: without MPI all but comm are there."""
+    project = folder / "component"
+    project.mkdir()
+    (project / "main.cpp").write_text('#include "reference/core/config.hpp"\n'
+                                      'int main() { return apb::ApbConfig{}.num_ranks < 0 ? 1 : 0; }\n')
+    for wanted, status in (("core", 0), ("verify model", 0), ("comm", 1), ("nonsense", 1), ("", 1)):
+        keyword = f"COMPONENTS {wanted}" if wanted else ""
+        first = wanted.split()[0] if wanted else "core"
+        (project / "CMakeLists.txt").write_text(f"cmake_minimum_required(VERSION 3.25)\nproject(mine LANGUAGES CXX)\n"
+                                                f"find_package(apb 0.1 REQUIRED {keyword})\n"
+                                                f"add_executable(mine main.cpp)\n"
+                                                f"target_link_libraries(mine PRIVATE apb::{first})\n")
+        build = folder / f"component-{first}-{status}"
+        result = run(["cmake", "-S", project, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}",
+                      "-DCMAKE_DISABLE_FIND_PACKAGE_MPI=ON"], timeout=120)
+        checks.equal(result.status, status, f"without MPI, find_package(apb {keyword})", result)
+        if wanted == "core" and result.status == 0:
+            checks.right(run(["cmake", "--build", build], timeout=300), "a program of apb::core alone")
+        elif status == 1:
+            checks.that(("nonsense" if wanted == "nonsense" else "MPI") in result.err,
+                        f"without MPI, find_package(apb {keyword}): what is missing is said", result)
+
+
+def inside_another_project(checks: Checks, folder: Path) -> None:
+    """add_subdirectory: the libraries alone, under names that no other project has, and no flags of ours."""
+    project, build = folder / "parent", folder / "parent-build"
+    project.mkdir()
+    (project / "main.cpp").write_text("int main() {}\n")
+    targets = ("tools", "tests", "core_tests", "case", "exercise", "install_all")
+    (project / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.25)\nproject(parent LANGUAGES CXX)\n" +
+        "".join(f"add_custom_target({name})\n" for name in targets) +
+        f'add_subdirectory("{ROOT}" apb)\nadd_executable(main main.cpp)\n'
+        "target_link_libraries(main PRIVATE apb::verify)\n")
+    if not checks.right(run(["cmake", "-S", project, "-B", build, "-G", "Ninja", RECORD], timeout=120),
+                        "a project that contains APB"):
+        return
+    own_flags_stay(checks, build, "a project that contains APB")
+    built = run(["ninja", "-C", build, "-t", "targets", "all"]).out.decode().splitlines()
+    names = {line.split(":")[0] for line in built if "/" not in line.split(":")[0]}
+    checks.that("apb_core" in names, "the parent's build holds the libraries", sorted(names))
+    strangers = sorted(name for name in names if name.startswith("apb-") or "test" in name and name not in (*targets, "test"))
+    checks.equal(strangers, [], "the parent's build holds neither commands nor tests")
+    nothing = run(["cmake", "--install", build, "--prefix", folder / "parent-prefix"], timeout=60)
+    checks.right(nothing, "the parent's installation")
+    checks.that(not (folder / "parent-prefix").exists(), "APB adds nothing to the parent's installation")
+
+
 def main() -> None:
     (build,) = arguments("BUILD_DIR", 1)
     checks = Checks()
@@ -88,6 +151,8 @@ def main() -> None:
         what_is_there(checks, prefix)
         tools_work(checks, prefix, folder)
         foreign_project(checks, prefix, folder)
+        components(checks, prefix, folder)
+        inside_another_project(checks, folder)
     checks.finish()
 
 

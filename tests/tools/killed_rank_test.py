@@ -241,7 +241,7 @@ def kill_launcher(checks: Checks, tool: Path, folder: Path, with_signal: signal.
 
 def main() -> None:
     if not Path("/proc/self/stat").exists():
-        skip("needs /proc to find the rank processes")
+        skip("not on this machine: /proc, to find the rank processes")
     tool = program(arguments("BIN_DIR", 1)[0], "apb-run")
     checks = Checks()
     with temporary_folder() as name:
