@@ -2,7 +2,9 @@
 /// \file
 /// Work that was really done, counted by the code that does it.
 
+#include <array>
 #include <cstdint>
+#include <string_view>
 
 namespace apb {
 
@@ -26,5 +28,23 @@ struct Counters {
 
   friend bool operator==(const Counters&, const Counters&) = default;
 };
+
+/// One count with the name that it has in files and JSON.
+struct CounterField {
+  std::string_view name;
+  std::int64_t Counters::*count;
+};
+
+/// All of them, in order.
+inline constexpr std::array kCounterFields{
+    CounterField{"rows_computed", &Counters::rows_computed},
+    CounterField{"attention_flop", &Counters::attention_flop},
+    CounterField{"projection_flop", &Counters::projection_flop},
+    CounterField{"compressor_flop", &Counters::compressor_flop},
+    CounterField{"bytes_received", &Counters::bytes_received},
+    CounterField{"bytes_sent", &Counters::bytes_sent},
+    CounterField{"nan_scores", &Counters::nan_scores}};
+static_assert(sizeof(Counters) == kCounterFields.size() * sizeof(std::int64_t),
+              "a count is missing from kCounterFields");
 
 }  // namespace apb

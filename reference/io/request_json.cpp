@@ -66,13 +66,7 @@ void from_json(const nlohmann::json& json, EvaluationRequest& request) {
 }
 
 void to_json(nlohmann::json& json, const Counters& counters) {
-  json = {{"rows_computed", counters.rows_computed},
-          {"attention_flop", counters.attention_flop},
-          {"projection_flop", counters.projection_flop},
-          {"compressor_flop", counters.compressor_flop},
-          {"bytes_received", counters.bytes_received},
-          {"bytes_sent", counters.bytes_sent},
-          {"nan_scores", counters.nan_scores}};
+  for (const auto& [name, count] : kCounterFields) json[std::string(name)] = counters.*count;
 }
 
 }  // namespace apb

@@ -8,15 +8,6 @@
 namespace apb {
 namespace {
 
-constexpr std::array<std::pair<const char*, std::int64_t Counters::*>, 7> kCounterFields{
-    {{"rows_computed", &Counters::rows_computed},
-     {"attention_flop", &Counters::attention_flop},
-     {"projection_flop", &Counters::projection_flop},
-     {"compressor_flop", &Counters::compressor_flop},
-     {"bytes_received", &Counters::bytes_received},
-     {"bytes_sent", &Counters::bytes_sent},
-     {"nan_scores", &Counters::nan_scores}}};
-
 void write_config(Hdf5Writer& file, const EvaluationRequest& request) {
   const ApbConfig& config = request.config;
   file.set_attribute("/", "schema", std::string_view("apb-trace"));
@@ -35,7 +26,7 @@ void write_counters(Hdf5Writer& file, const std::vector<std::vector<Counters>>& 
     for (const auto& rank : counters) {
       for (const Counters& layer : rank) values.push_back(layer.*field);
     }
-    file.write<std::int64_t>(std::string("/counters/") + name, shape, values);
+    file.write<std::int64_t>("/counters/" + std::string(name), shape, values);
   }
 }
 

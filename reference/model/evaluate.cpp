@@ -134,13 +134,7 @@ double kl_divergence(const Eigen::Ref<const Matrix<double>>& truth,
 Counters total(const std::vector<Counters>& layers) {
   Counters sum;
   for (const Counters& layer : layers) {
-    sum.rows_computed += layer.rows_computed;
-    sum.attention_flop += layer.attention_flop;
-    sum.projection_flop += layer.projection_flop;
-    sum.compressor_flop += layer.compressor_flop;
-    sum.bytes_received += layer.bytes_received;
-    sum.bytes_sent += layer.bytes_sent;
-    sum.nan_scores += layer.nan_scores;
+    for (const auto& [name, count] : kCounterFields) sum.*count += layer.*count;
   }
   return sum;
 }
