@@ -5,7 +5,8 @@
 ///
 ///   plain   the error, in the norm in question, of the emulation `plain_attention`; twice that,
 ///           because a right kernel rounds elsewhere: it rescales, splits the keys, sums in tiles
-///   u       unit roundoff of the output type: 2^-9 bf16, 2^-12 fp16, 2^-24 fp32 (and fp64)
+///   u       of the output type: 2^-9 bf16, 2^-12 fp16, 2^-24 fp32 (and fp64). One rounding
+///           costs at most 2^-8, 2^-11, 2^-24; plain, which rounds too, has the rest
 ///   S       max(1, largest |scaled score|) over the visible pairs of the judged rows
 ///   w       u + 2^-22 S
 ///

@@ -14,7 +14,7 @@ namespace apb {
 /// `query_aware` (q·k averaged over n query rows and heads of a group): with
 /// A = max over the pooling window of sum_d mean|q_d| |k_d|, an element may be off by
 ///     (2 u + (head_dim + n + 4) 2^-24) A
-/// where u is the compute type's unit roundoff: once for the mean query, once for the result; the
+/// where u is the compute type's (budget.hpp): once for the mean query, once for the result; the
 /// rest bounds fp32 sums of head_dim + n terms in any order, with 4 roundings to spare. -inf (no
 /// candidate) must be -inf, NaN must be NaN.
 ///
