@@ -20,6 +20,8 @@
 #include <vector>
 
 #include "reference/comm/mpi_communicator.hpp"
+#include "reference/core/error.hpp"
+#include "reference/core/method_list.hpp"
 #include "reference/core/toy_model.hpp"
 #include "reference/model/decode.hpp"
 #include "tests/adapted_config.hpp"
@@ -168,19 +170,32 @@ struct MethodChoice {
   Compressor compressor;
 };
 
-constexpr std::array kChoices{MethodChoice{Method::kFull, Compressor::kNone},
-                              MethodChoice{Method::kRing, Compressor::kNone},
-                              MethodChoice{Method::kZigzagRing, Compressor::kNone},
-                              MethodChoice{Method::kUlysses, Compressor::kNone},
-                              MethodChoice{Method::kStar, Compressor::kNone},
-                              MethodChoice{Method::kApe, Compressor::kNone},
-                              MethodChoice{Method::kSpava, Compressor::kQueryAware},
-                              MethodChoice{Method::kSpava, Compressor::kRandom},
-                              MethodChoice{Method::kApb, Compressor::kNone},
-                              MethodChoice{Method::kApb, Compressor::kQueryAware},
-                              MethodChoice{Method::kApb, Compressor::kRandom},
-                              MethodChoice{Method::kApb, Compressor::kRecent},
-                              MethodChoice{Method::kApb, Compressor::kRetainingHead}};
+/// Whether a method can select by a compressor.
+bool takes(const MethodEntry& entry, Compressor compressor) {
+  ApbConfig config;
+  config.query_len = config.embedded_query_len = 1;
+  config.compressor = compressor;
+  try {
+    (void)entry.config(config);
+    return true;
+  } catch (const BadInput&) {
+    return false;
+  }
+}
+
+/// Every method, with every compressor that it can select by.
+std::vector<MethodChoice> choices() {
+  std::vector<MethodChoice> all;
+  for (const MethodEntry& entry : kMethodList) {
+    all.push_back({entry.method, Compressor::kNone});
+    if (!entry.selects) continue;
+    for (const Compressor compressor : {Compressor::kQueryAware, Compressor::kRandom,
+                                        Compressor::kRecent, Compressor::kRetainingHead}) {
+      if (takes(entry, compressor)) all.push_back({entry.method, compressor});
+    }
+  }
+  return all;
+}
 
 template <class Scalar>
 void compare_models(Communicator& world, Tally& tally) {
@@ -188,7 +203,7 @@ void compare_models(Communicator& world, Tally& tally) {
   weights.retaining_heads = random_retaining_heads<Scalar>(weights.shape, 20, 3);
   add_random_biases(weights, 4);
   for (const ApbConfig& given : layouts(world.num_ranks())) {
-    for (const auto [method, compressor] : kChoices) {
+    for (const auto& [method, compressor] : choices()) {
       ApbConfig config = adapted_to(method, given);
       config.compressor = compressor;
       config.num_kept = compressor == Compressor::kNone ? 0 : 4;
