@@ -48,7 +48,7 @@ std::int64_t attribute_between(const Hdf5Reader& file, const char* name, std::in
   return value;
 }
 
-ApbConfig read_model_shape(const Hdf5Reader& file) {
+ApbConfig read_config(const Hdf5Reader& file) {
   ApbConfig config;
   config.doc_len = file.int_attribute("doc_len");
   config.num_ranks =
@@ -279,7 +279,7 @@ CaseFile read_case(const std::string& path) {
   require_schema(file);
   CaseFile case_file;
   case_file.method = file.string_attribute("method");
-  case_file.config = naming_file(file, [&] { return read_model_shape(file); });
+  case_file.config = naming_file(file, [&] { return read_config(file); });
   require_method(file, case_file);
   case_file.value_type = read_value_type(file, "value_dtype");
   const BlockLayout layout = make_block_layout(case_file.config);

@@ -71,28 +71,28 @@ ModelShape read_model_shape(const Hdf5Reader& file) {
     }
     return value;
   };
-  ModelShape config;
-  config.name = file.string_attribute("name");
-  config.num_layers = size("num_layers", kMaxLayers);
-  config.hidden_size = size("hidden_size");
-  config.intermediate_size = size("intermediate_size");
-  config.num_q_heads = size("num_q_heads");
-  config.num_kv_heads = size("num_kv_heads");
-  config.head_dim = size("head_dim");
-  config.vocab_size = size("vocab_size");
-  config.context_len = size("context_len");
-  config.rope_theta = positive(file, "rope_theta");
-  config.rope_scaling = read_rope_scaling(file);
-  config.rms_norm_eps = positive(file, "rms_norm_eps");
-  config.eos_token_ids = read_eos_token_ids(file, config.vocab_size);
-  if (config.num_q_heads % config.num_kv_heads != 0) {
-    throw BadInput(file.path(), "num_q_heads", config.num_q_heads,
-                   fmt::format("a multiple of num_kv_heads ({})", config.num_kv_heads));
+  ModelShape shape;
+  shape.name = file.string_attribute("name");
+  shape.num_layers = size("num_layers", kMaxLayers);
+  shape.hidden_size = size("hidden_size");
+  shape.intermediate_size = size("intermediate_size");
+  shape.num_q_heads = size("num_q_heads");
+  shape.num_kv_heads = size("num_kv_heads");
+  shape.head_dim = size("head_dim");
+  shape.vocab_size = size("vocab_size");
+  shape.context_len = size("context_len");
+  shape.rope_theta = positive(file, "rope_theta");
+  shape.rope_scaling = read_rope_scaling(file);
+  shape.rms_norm_eps = positive(file, "rms_norm_eps");
+  shape.eos_token_ids = read_eos_token_ids(file, shape.vocab_size);
+  if (shape.num_q_heads % shape.num_kv_heads != 0) {
+    throw BadInput(file.path(), "num_q_heads", shape.num_q_heads,
+                   fmt::format("a multiple of num_kv_heads ({})", shape.num_kv_heads));
   }
-  if (config.head_dim % 2 != 0) {
-    throw BadInput(file.path(), "head_dim", config.head_dim, "even (RoPE turns pairs)");
+  if (shape.head_dim % 2 != 0) {
+    throw BadInput(file.path(), "head_dim", shape.head_dim, "even (RoPE turns pairs)");
   }
-  return config;
+  return shape;
 }
 
 bool is_tied(const Hdf5Reader& file) {
@@ -144,11 +144,11 @@ Matrix<Scalar> read_matrix(const Hdf5Reader& file, const std::string& name) {
 
 ModelShape read_model_shape(const std::string& path) {
   const Hdf5Reader file(path);
-  ModelShape config = read_model_shape(file);
-  for (const auto& [name, shape] : weight_shapes(file, config)) {
-    file.require_shape(name, shape);
+  ModelShape shape = read_model_shape(file);
+  for (const auto& [name, dataset_shape] : weight_shapes(file, shape)) {
+    file.require_shape(name, dataset_shape);
   }
-  for (Index layer = 0; layer < config.num_layers; ++layer) {
+  for (Index layer = 0; layer < shape.num_layers; ++layer) {
     for (const char* bias : kBiases) {
       const std::string name = fmt::format("/layers/{}/{}", layer, bias);
       if (file.has(name) && !has_bias(file, bias)) {
@@ -157,7 +157,7 @@ ModelShape read_model_shape(const std::string& path) {
       }
     }
   }
-  return config;
+  return shape;
 }
 
 template <class Scalar>
