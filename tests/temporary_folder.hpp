@@ -1,9 +1,9 @@
 #pragma once
 /// \file
 
-#include <unistd.h>
-
+#include <cstdlib>
 #include <filesystem>
+#include <stdexcept>
 #include <string>
 
 namespace apb {
@@ -11,9 +11,10 @@ namespace apb {
 /// An empty folder that disappears with this object.
 class TemporaryFolder {
  public:
-  TemporaryFolder()
-      : path_(std::filesystem::temp_directory_path() / ("apb-test-" + std::to_string(getpid()))) {
-    std::filesystem::create_directory(path_);
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "apb-test-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot create " + name);
+    path_ = name;
   }
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;

@@ -1,9 +1,12 @@
 #include "reference/attention/attention.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
+
+#include "reference/core/parallel_for.hpp"
 
 namespace apb {
 namespace {
@@ -201,20 +204,18 @@ AttentionPartial<Scalar> attend(const HeadsView<const Scalar>& query,
   check_shapes(query, segments);
   AttentionPartial<Scalar> result(query.rows, query.heads, query.head_dim);
   const Index tiles = (query.rows + kTileQ - 1) / kTileQ;
-  Index pairs = 0;
+  std::atomic<Index> pairs = 0;
 
   // Later tiles see more keys: they go first, so that no thread is left with a long last task.
-#pragma omp parallel reduction(+ : pairs)
-  {
-    TileAttention<Scalar> tile_attention(query, segments, static_cast<Scalar>(softmax_scale));
-#pragma omp for schedule(dynamic)
-    for (Index task = 0; task < tiles * query.heads; ++task) {
+  parallel_for_with(tiles * query.heads, [&] {
+    TileAttention<Scalar> room(query, segments, static_cast<Scalar>(softmax_scale));
+    return [&, tile_attention = std::move(room)](Index task) mutable {
       const Index tile = tiles - 1 - task / query.heads;
       const Index begin = tile * kTileQ;
       pairs += tile_attention.run(task % query.heads, begin, std::min(begin + kTileQ, query.rows),
                                   result);
-    }
-  }
+    };
+  });
   counters.attention_flop += 4 * query.head_dim * pairs;
   return result;
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "reference/core/parallel_for.hpp"
+
 namespace apb {
 namespace {
 
@@ -25,8 +27,8 @@ Matrix<Scalar> retaining_scores(const RetainingHead<Scalar>& head, const Matrix<
     throw std::invalid_argument("retaining_scores: shapes do not fit");
   }
   Matrix<Scalar> scores(features.rows(), linear ? head.fc1.rows() : head.fc2.rows());
-#pragma omp parallel for schedule(dynamic)
-  for (Index begin = 0; begin < features.rows(); begin += kRowTile) {
+  parallel_for((features.rows() + kRowTile - 1) / kRowTile, [&](Index tile) {
+    const Index begin = tile * kRowTile;
     const Index rows = std::min(kRowTile, features.rows() - begin);
     Matrix<Scalar> hidden = features.middleRows(begin, rows) * head.fc1.transpose();
     if (!linear) {
@@ -34,7 +36,7 @@ Matrix<Scalar> retaining_scores(const RetainingHead<Scalar>& head, const Matrix<
       hidden = hidden * head.fc2.transpose();
     }
     scores.middleRows(begin, rows) = hidden;
-  }
+  });
   counters.compressor_flop += 2 * features.rows() * (head.fc1.size() + head.fc2.size());
   return scores;
 }

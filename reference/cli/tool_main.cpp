@@ -6,18 +6,10 @@
 #include <cstdio>
 #include <new>
 
-#include "reference/cli/launcher_environment.hpp"
 #include "reference/core/memory.hpp"
 
 namespace apb {
 namespace {
-
-/// Says why, and returns the status.
-ExitStatus fail(const CLI::App& app, ExitStatus status, std::string_view line) {
-  std::fflush(stdout);
-  if (speaks_for_run() && !line.empty()) fmt::print(stderr, "{}: {}\n", app.get_name(), line);
-  return status;
-}
 
 /// An option that was given without a value, as by a shell variable that is not set, must not count
 /// as one that was not given.
@@ -30,11 +22,14 @@ void refuse_empty_values(const CLI::App& app) {
   }
 }
 
-}  // namespace
+/// How a command's work ended.
+struct Outcome {
+  ExitStatus status = ExitStatus::kRight;
+  std::string line{};  ///< why, if it failed
+};
 
-int tool_main(CLI::App& app, int argc, char** argv, const std::function<ExitStatus()>& work,
-              const std::function<int(ExitStatus)>& exit_code) {
-  keep_freed_memory();
+/// \throws CLI::Success if only help was asked for
+Outcome run_command(CLI::App& app, int argc, char** argv, const std::function<ExitStatus()>& work) {
   try {
     app.parse(argc, argv);
     refuse_empty_values(app);
@@ -42,19 +37,38 @@ int tool_main(CLI::App& app, int argc, char** argv, const std::function<ExitStat
     if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
       throw CannotRun("standard output cannot be written");
     }
-    return exit_code(status);
+    return {status};
+  } catch (const CLI::Success&) {
+    throw;
+  } catch (const CLI::ParseError& error) {
+    return {ExitStatus::kBadInput, fmt::format("{} (see {} --help)", error.what(), app.get_name())};
+  } catch (const Error& error) {
+    return {error.status(), error.what()};
+  } catch (const std::bad_alloc&) {
+    return {ExitStatus::kCannotRun, "out of memory"};
+  } catch (const std::exception& error) {
+    return {ExitStatus::kCannotRun, fmt::format("internal error: {}", error.what())};
+  }
+}
+
+}  // namespace
+
+int end_process(std::string_view program, ExitStatus status, const std::string& line) {
+  std::fflush(stdout);
+  if (!line.empty()) fmt::print(stderr, "{}: {}\n", program, line);
+  return static_cast<int>(status);
+}
+
+int tool_main(CLI::App& app, int argc, char** argv, const std::function<ExitStatus()>& work,
+              const Ending& end) {
+  keep_freed_memory();
+  try {
+    const auto [status, line] = run_command(app, argc, argv, work);
+    return end(app.get_name(), status, line);
   } catch (const CLI::Success& help) {
     return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    return exit_code(fail(app, ExitStatus::kBadInput,
-                          fmt::format("{} (see {} --help)", error.what(), app.get_name())));
-  } catch (const Error& error) {
-    return exit_code(fail(app, error.status(), error.what()));
-  } catch (const std::bad_alloc&) {
-    return exit_code(fail(app, ExitStatus::kCannotRun, "out of memory"));
-  } catch (const std::exception& error) {
-    return exit_code(
-        fail(app, ExitStatus::kCannotRun, fmt::format("internal error: {}", error.what())));
+  } catch (const std::exception& error) {  // the ending itself failed
+    return end_process(app.get_name(), ExitStatus::kCannotRun, error.what());
   }
 }
 

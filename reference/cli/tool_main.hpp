@@ -5,20 +5,24 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <string>
+#include <string_view>
 
 #include "reference/core/error.hpp"
 
 namespace apb {
 
-/// A status as the exit code that means it (error.hpp).
-[[nodiscard]] inline int plain_exit_code(ExitStatus status) {
-  return static_cast<int>(status);
-}
+/// What is done last: says the line, if there is one, and makes the process's exit code.
+using Ending = std::function<int(std::string_view program, ExitStatus, const std::string& line)>;
+
+/// The line on stderr, the status as the exit code.
+[[nodiscard]] int end_process(std::string_view program, ExitStatus status, const std::string& line);
 
 /// Parses argv with `app` and runs `work`.
-/// \param exit_code what a status becomes; ranks that a tool starts itself have codes of their own
-/// \returns the exit code for main: of what `work` returns, or of 2 / 3 after printing why
-int tool_main(CLI::App& app, int argc, char** argv, const std::function<ExitStatus()>& work,
-              const std::function<int(ExitStatus)>& exit_code = plain_exit_code);
+/// \param end gets what `work` returns, or 2 / 3 and why (one line)
+/// \returns the exit code for main, which `end` makes
+[[nodiscard]] int tool_main(CLI::App& app, int argc, char** argv,
+                            const std::function<ExitStatus()>& work,
+                            const Ending& end = end_process);
 
 }  // namespace apb

@@ -1,13 +1,11 @@
 #include "reference/cli/whole_file.hpp"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
 #include "reference/core/error.hpp"
+#include "reference/core/temporary_file.hpp"
 
 namespace apb {
 
@@ -26,7 +24,7 @@ void write_whole_file(const std::string& path, const std::string& text) {
       kind != std::filesystem::file_type::regular) {
     throw BadInput(path + ": must be a new file or a regular one");
   }
-  const std::string temporary = fmt::format("{}.part-{}", path, getpid());
+  const std::string temporary = create_temporary_file(path);
   std::ofstream file(temporary, std::ios::binary);
   if (!file) throw BadInput(path + ": cannot be created (folder missing or not writable)");
   file << text;

@@ -1,14 +1,16 @@
 #include "reference/comm/local_communicator.hpp"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <exception>
 #include <map>
 #include <mutex>
+#include <system_error>
 #include <thread>
+
+#include "reference/core/error.hpp"
+#include "reference/core/parallel_for.hpp"
 
 namespace apb {
 namespace {
@@ -132,24 +134,35 @@ class LocalCommunicator final : public Communicator {
 
 void run_local_ranks(int num_ranks, int threads_per_rank,
                      const std::function<void(Communicator&)>& work) {
+  if (num_ranks < 1) throw BadInput("run", "ranks", num_ranks, "at least 1");
   Mailboxes mailboxes;
   std::mutex error_mutex;
   std::exception_ptr first_error;
+  const auto fail = [&](const std::exception_ptr& error) {
+    const std::scoped_lock lock(error_mutex);
+    if (!first_error) first_error = error;
+    mailboxes.fail();
+  };
   const auto run_rank = [&](int rank) {
-    omp_set_num_threads(threads_per_rank);
-    LocalCommunicator communicator(mailboxes, rank, num_ranks);
     try {
+      set_num_threads(threads_per_rank);
+      LocalCommunicator communicator(mailboxes, rank, num_ranks);
       work(communicator);
     } catch (const PeerFailed&) {
       // The rank that failed first reports.
     } catch (...) {
-      const std::scoped_lock lock(error_mutex);
-      if (!first_error) first_error = std::current_exception();
-      mailboxes.fail();
+      fail(std::current_exception());
     }
   };
   std::vector<std::jthread> threads;
-  for (int rank = 0; rank < num_ranks; ++rank) threads.emplace_back(run_rank, rank);
+  try {
+    for (int rank = 0; rank < num_ranks; ++rank) threads.emplace_back(run_rank, rank);
+  } catch (const std::system_error& error) {
+    fail(std::make_exception_ptr(CannotRun(fmt::format(
+        "cannot start a thread for rank {} of {}: {}", threads.size(), num_ranks, error.what()))));
+  } catch (...) {
+    fail(std::current_exception());
+  }
   threads.clear();
   if (first_error) std::rethrow_exception(first_error);
 }

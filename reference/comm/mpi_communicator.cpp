@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
-#include <limits>
 #include <thread>
 
+#include "reference/core/available_cores.hpp"
 #include "reference/core/error.hpp"
 
 namespace apb {
@@ -28,36 +29,13 @@ void check(int code, const char* call) {
   throw CannotRun(fmt::format("{}: {}", call, text));
 }
 
-/// MPI counts are int.
-int as_count(std::size_t bytes) {
-  if (bytes > static_cast<std::size_t>(std::numeric_limits<int>::max())) {
-    throw CannotRun(fmt::format("MPI: a message of {} bytes is over 2 GiB", bytes));
-  }
-  return static_cast<int>(bytes);
-}
-
-struct CountsAndOffsets {
-  std::vector<int> counts;
-  std::vector<int> offsets;
-
-  explicit CountsAndOffsets(std::span<const std::size_t> sizes) {
-    std::size_t offset = 0;
-    for (const std::size_t size : sizes) {
-      counts.push_back(as_count(size));
-      offsets.push_back(as_count(offset));
-      offset += size;
-    }
-    as_count(offset);
-  }
-};
-
-int cores() {
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
-
+/// MPI counts are int, so that no call moves 2 GiB or more: what is longer than
+/// `most_bytes_at_once` goes in pieces.
 class MpiCommunicator final : public Communicator {
  public:
-  explicit MpiCommunicator(int tries_before_sleep) : tries_before_sleep_(tries_before_sleep) {
+  MpiCommunicator(int tries_before_sleep, int most_bytes_at_once)
+      : tries_before_sleep_(tries_before_sleep),
+        most_bytes_at_once_(static_cast<std::size_t>(most_bytes_at_once)) {
     MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
     MPI_Comm_size(MPI_COMM_WORLD, &num_ranks_);
   }
@@ -67,53 +45,100 @@ class MpiCommunicator final : public Communicator {
 
  protected:
   void do_all_gather(Bytes mine, MutableBytes all, Sizes sizes) override {
-    const CountsAndOffsets layout(sizes);
-    MPI_Request request = MPI_REQUEST_NULL;
-    check(MPI_Iallgatherv(mine.data(), as_count(mine.size()), MPI_BYTE, all.data(),
-                          layout.counts.data(), layout.offsets.data(), MPI_BYTE, MPI_COMM_WORLD,
-                          &request),
-          "MPI_Iallgatherv");
-    wait(request);
+    if (all.size() <= most_bytes_at_once_) {
+      gather_at_once(mine, all, sizes);
+      return;
+    }
+    std::copy(mine.begin(), mine.end(), part(all, sizes, rank_).begin());
+    for (int root = 0; root < num_ranks_; ++root) do_broadcast(root, part(all, sizes, root));
   }
 
   void do_all_to_all(Bytes mine, Sizes send_sizes, MutableBytes received,
                      Sizes receive_sizes) override {
-    const CountsAndOffsets send(send_sizes);
-    const CountsAndOffsets receive(receive_sizes);
-    MPI_Request request = MPI_REQUEST_NULL;
-    check(MPI_Ialltoallv(mine.data(), send.counts.data(), send.offsets.data(), MPI_BYTE,
-                         received.data(), receive.counts.data(), receive.offsets.data(), MPI_BYTE,
-                         MPI_COMM_WORLD, &request),
-          "MPI_Ialltoallv");
-    wait(request);
+    // Not MPI_Ialltoallv: whether all fits into one call is not the same on every rank.
+    Requests requests;
+    for (int other = 0; other < num_ranks_; ++other) {
+      receive(other, part(received, receive_sizes, other), requests);
+    }
+    for (int other = 0; other < num_ranks_; ++other) {
+      send(other, part(mine, send_sizes, other), requests);
+    }
+    wait(requests);
   }
 
   void do_send_recv(int to, Bytes mine, int from, MutableBytes received) override {
-    MPI_Request sending = MPI_REQUEST_NULL;
-    MPI_Request receiving = MPI_REQUEST_NULL;
-    if (from != kNobody) {
-      check(MPI_Irecv(received.data(), as_count(received.size()), MPI_BYTE, from, kTag,
-                      MPI_COMM_WORLD, &receiving),
-            "MPI_Irecv");
-    }
-    if (to != kNobody) {
-      check(MPI_Isend(mine.data(), as_count(mine.size()), MPI_BYTE, to, kTag, MPI_COMM_WORLD,
-                      &sending),
-            "MPI_Isend");
-    }
-    wait(receiving);
-    wait(sending);
+    Requests requests;
+    if (from != kNobody) receive(from, received, requests);
+    if (to != kNobody) send(to, mine, requests);
+    wait(requests);
   }
 
   void do_broadcast(int root, MutableBytes data) override {
-    MPI_Request request = MPI_REQUEST_NULL;
-    check(MPI_Ibcast(data.data(), as_count(data.size()), MPI_BYTE, root, MPI_COMM_WORLD, &request),
-          "MPI_Ibcast");
-    wait(request);
+    Requests requests;
+    in_pieces(data, [&](MutableBytes piece) {
+      check(MPI_Ibcast(piece.data(), static_cast<int>(piece.size()), MPI_BYTE, root, MPI_COMM_WORLD,
+                       &requests.emplace_back(MPI_REQUEST_NULL)),
+            "MPI_Ibcast");
+    });
+    wait(requests);
   }
 
  private:
+  using Requests = std::vector<MPI_Request>;
   static constexpr int kTag = 0;
+
+  /// The part of `all` that belongs to a rank.
+  template <class Byte>
+  static std::span<Byte> part(std::span<Byte> all, Sizes sizes, int rank) {
+    const auto r = static_cast<std::size_t>(rank);
+    return all.subspan(total_count(sizes.first(r)), sizes[r]);
+  }
+
+  /// Sender and receiver know a message's size, so that they cut it alike; nothing is no piece.
+  template <class Byte, class Call>
+  void in_pieces(std::span<Byte> message, const Call& call) const {
+    while (!message.empty()) {
+      const std::size_t size = std::min(message.size(), most_bytes_at_once_);
+      call(message.first(size));
+      message = message.subspan(size);
+    }
+  }
+
+  void send(int to, Bytes message, Requests& requests) const {
+    in_pieces(message, [&](Bytes piece) {
+      check(MPI_Isend(piece.data(), static_cast<int>(piece.size()), MPI_BYTE, to, kTag,
+                      MPI_COMM_WORLD, &requests.emplace_back(MPI_REQUEST_NULL)),
+            "MPI_Isend");
+    });
+  }
+
+  void receive(int from, MutableBytes message, Requests& requests) const {
+    in_pieces(message, [&](MutableBytes piece) {
+      check(MPI_Irecv(piece.data(), static_cast<int>(piece.size()), MPI_BYTE, from, kTag,
+                      MPI_COMM_WORLD, &requests.emplace_back(MPI_REQUEST_NULL)),
+            "MPI_Irecv");
+    });
+  }
+
+  void gather_at_once(Bytes mine, MutableBytes all, Sizes sizes) const {
+    std::vector<int> counts;
+    std::vector<int> offsets;
+    int offset = 0;
+    for (const std::size_t size : sizes) {
+      counts.push_back(static_cast<int>(size));
+      offsets.push_back(offset);
+      offset += counts.back();
+    }
+    Requests requests(1, MPI_REQUEST_NULL);
+    check(MPI_Iallgatherv(mine.data(), static_cast<int>(mine.size()), MPI_BYTE, all.data(),
+                          counts.data(), offsets.data(), MPI_BYTE, MPI_COMM_WORLD, requests.data()),
+          "MPI_Iallgatherv");
+    wait(requests);
+  }
+
+  void wait(Requests& requests) const {
+    for (MPI_Request& request : requests) wait(request);
+  }
 
   void wait(MPI_Request& request) const {
     for (int tries = 0;; ++tries) {
@@ -127,27 +152,49 @@ class MpiCommunicator final : public Communicator {
   int rank_ = 0;
   int num_ranks_ = 1;
   int tries_before_sleep_;
+  std::size_t most_bytes_at_once_;
 };
 
-int count_ranks_on_node() {
+/// The ranks of this machine.
+struct Node {
+  int ranks = 1;
+  int cores = 1;  ///< that any of them may run on
+};
+
+/// A launcher may give every rank processors of its own, or all the same ones.
+Node find_node() {
   MPI_Comm node = MPI_COMM_NULL;
   check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node),
         "MPI_Comm_split_type");
-  int size = 1;
-  MPI_Comm_size(node, &size);
+  Node found;
+  MPI_Comm_size(node, &found.ranks);
+  std::vector<std::uint8_t> allowed(kMostProcessors);
+  for (const int processor : allowed_processors()) allowed[static_cast<std::size_t>(processor)] = 1;
+  check(MPI_Allreduce(MPI_IN_PLACE, allowed.data(), kMostProcessors, MPI_UINT8_T, MPI_MAX, node),
+        "MPI_Allreduce");
   MPI_Comm_free(&node);
-  return size;
+  const auto cores = static_cast<int>(std::count(allowed.begin(), allowed.end(), 1));
+  found.cores = std::max(1, std::min(cores, cgroup_cores()));
+  return found;
 }
 
 }  // namespace
 
-MpiSession::MpiSession() {
+bool mpi_has_started() {
+  int initialized = 0;
+  MPI_Initialized(&initialized);
+  return initialized != 0;
+}
+
+MpiSession::MpiSession(int most_bytes_at_once) {
   int provided = 0;
   check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
-  ranks_on_node_ = count_ranks_on_node();
-  world_ =
-      std::make_unique<MpiCommunicator>(ranks_on_node_ > cores() ? kTriesIfCrowded : kTriesIfRoomy);
+  const Node node = find_node();
+  ranks_on_node_ = node.ranks;
+  cores_of_node_ = node.cores;
+  world_ = std::make_unique<MpiCommunicator>(
+      node.ranks > node.cores ? kTriesIfCrowded : kTriesIfRoomy, most_bytes_at_once);
 }
 
 MpiSession::~MpiSession() {

@@ -29,7 +29,8 @@ std::size_t total_count(std::span<const std::size_t> counts) {
 }
 
 int RankEnvironment::threads(int active_ranks) const {
-  return std::max(1, cores / std::clamp(active_ranks, 1, ranks_on_node));
+  const int share = cores / std::clamp(active_ranks, 1, ranks_on_node);
+  return std::max(1, std::min(share, most_threads));
 }
 
 void Communicator::checked_all_gather(Bytes mine, MutableBytes all,

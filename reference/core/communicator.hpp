@@ -89,11 +89,12 @@ class Communicator {
 /// What a rank finds itself in.
 struct RankEnvironment {
   Communicator& communicator;
-  int ranks_on_node = 1;  ///< ranks that share this machine's cores
-  int cores = 1;          ///< of this machine
+  int ranks_on_node = 1;     ///< ranks that share this machine's cores
+  int cores = 1;             ///< of this machine, that these ranks may keep busy together
+  int most_threads = cores;  ///< that this rank may run: it may have been given a part of the cores
 
-  /// OpenMP threads a rank should use while `active_ranks` ranks of the run compute:
-  /// cores / ranks, at least one.
+  /// Threads a rank should use while `active_ranks` ranks of the run compute: cores / ranks, at
+  /// least one.
   [[nodiscard]] int threads(int active_ranks) const;
 };
 

@@ -77,6 +77,7 @@ Compressor parse_compressor(std::string_view name) {
 
 std::vector<Index> ApbConfig::resolved_block_lens() const {
   if (!block_lens.empty()) return block_lens;
+  require_between("num_ranks", num_ranks, 1, kMaxRanks);
   const Index block_len = (doc_len + num_ranks - 1) / num_ranks;
   std::vector<Index> lens;
   for (int rank = 0; rank < num_ranks; ++rank) {

@@ -64,7 +64,7 @@ struct ApbConfig {
   /// Query heads that share one KV head: query head h reads KV head h / group_size.
   [[nodiscard]] Index group_size() const { return num_q_heads / num_kv_heads; }
 
-  /// Tokens owned by each rank, whether given or equal.
+  /// Tokens owned by each rank, whether given or equal. \throws BadInput if num_ranks cannot be
   [[nodiscard]] std::vector<Index> resolved_block_lens() const;
 
   /// \throws BadInput naming the first value that cannot be, and what is allowed.

@@ -1,11 +1,10 @@
-#include <unistd.h>
-
 #include <cstdio>
 #include <filesystem>
 
 #include "reference/core/error.hpp"
 #include "reference/core/hdf5_file.hpp"
 #include "reference/core/hdf5_types.hpp"
+#include "reference/core/temporary_file.hpp"
 
 namespace apb {
 namespace {
@@ -35,13 +34,13 @@ void write_scalar(hid_t file, const std::string& path, const std::string& group,
 
 }  // namespace
 
-Hdf5Writer::Hdf5Writer(const std::string& path)
-    : path_(path), temporary_path_(fmt::format("{}.part-{}", path, getpid())) {
+Hdf5Writer::Hdf5Writer(const std::string& path) : path_(path) {
   silence_hdf5();
   std::error_code unknown;  // a path that cannot be looked at cannot be created either
   if (std::filesystem::exists(path, unknown) && !std::filesystem::is_regular_file(path, unknown)) {
     throw BadInput(path + ": is a folder, pipe or device: must be a file or nothing yet");
   }
+  temporary_path_ = create_temporary_file(path);
   Hdf5Id file(H5Fcreate(temporary_path_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT),
               H5Fclose);
   if (!file.valid()) {

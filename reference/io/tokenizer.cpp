@@ -8,6 +8,7 @@
 #include "reference/cli/subprocess.hpp"
 #include "reference/core/error.hpp"
 #include "reference/core/hdf5_file.hpp"
+#include "reference/io/utf8.hpp"
 
 namespace apb {
 namespace {
@@ -71,6 +72,14 @@ Tokenizer Tokenizer::of_weights_file(const std::string& path) {
   return tokenizer;
 }
 
+void Tokenizer::require_text(const std::string& origin, const std::string& text) const {
+  if (weights_path_.empty()) return;
+  if (const auto at = first_byte_not_utf8(text)) {
+    throw BadInput(origin, fmt::format("byte {}", *at),
+                   fmt::format("{:#04x}", static_cast<unsigned char>(text[*at])), "UTF-8 text");
+  }
+}
+
 std::vector<EncodedText> Tokenizer::encode(const std::vector<std::string>& texts) const {
   std::vector<EncodedText> encoded;
   if (weights_path_.empty()) {
@@ -79,13 +88,8 @@ std::vector<EncodedText> Tokenizer::encode(const std::vector<std::string>& texts
   }
   const std::vector<std::string> command{python(), own_file("reference/tools/import/import.py"),
                                          "encode", "--weights", weights_path_};
-  std::string input;
-  try {
-    input = nlohmann::json(texts).dump();
-  } catch (const nlohmann::json::exception&) {
-    throw BadInput("text: must be valid UTF-8");
-  }
-  const SubprocessResult result = run_subprocess(command, input, true);
+  for (const std::string& text : texts) require_text("text", text);
+  const SubprocessResult result = run_subprocess(command, nlohmann::json(texts).dump(), true);
   if (result.exit_code == 2) throw BadInput("");  // import.py has said why
   if (result.exit_code != 0) {
     throw CannotRun(

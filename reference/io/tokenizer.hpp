@@ -26,6 +26,11 @@ class Tokenizer {
   /// Every byte is a token: for the toy model.
   [[nodiscard]] static Tokenizer of_bytes();
 
+  /// Refuses a text that this tokenizer cannot read: UTF-8 only, but byte tokens take any bytes.
+  /// \param origin file or option that the text comes from
+  /// \throws BadInput naming the first wrong byte, counted from 0
+  void require_text(const std::string& origin, const std::string& text) const;
+
   /// Encodes several texts at once (one Python process).
   /// \throws CannotRun if Python or its packages are missing
   [[nodiscard]] std::vector<EncodedText> encode(const std::vector<std::string>& texts) const;

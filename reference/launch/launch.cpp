@@ -10,6 +10,8 @@
 #include "reference/cli/launcher_environment.hpp"
 #include "reference/cli/own_files.hpp"
 #include "reference/cli/subprocess.hpp"
+#include "reference/cli/tool_main.hpp"
+#include "reference/comm/mpi_communicator.hpp"
 
 namespace apb {
 namespace {
@@ -47,10 +49,27 @@ class MemoryFile {
   int descriptor_;
 };
 
-/// Starts this program again as MPI ranks and waits for them.
-ExitStatus run_mpiexec(int num_ranks, const nlohmann::json& job) {
-  const MemoryFile job_file(job.dump());
-  setenv(kJobVariable, job_file.path().c_str(), 1);
+/// While it lives, processes that this one starts are ranks with this job.
+class JobForRanks {
+ public:
+  explicit JobForRanks(const nlohmann::json& job) : file_(job.dump()) {
+    setenv(kJobVariable, file_.path().c_str(), 1);
+  }
+  JobForRanks(const JobForRanks&) = delete;
+  JobForRanks& operator=(const JobForRanks&) = delete;
+  JobForRanks(JobForRanks&&) = delete;
+  JobForRanks& operator=(JobForRanks&&) = delete;
+  ~JobForRanks() { unsetenv(kJobVariable); }
+
+ private:
+  MemoryFile file_;
+};
+
+/// What the launcher that we start needs to be told. All our ranks run on this machine.
+void prepare_environment() {
+  forget_launcher();
+  setenv("HYDRA_LAUNCHER", "fork",
+         0);  // MPICH in a Slurm job would use srun, and wait in its queue
   // Open MPI asks for these to run as root and to run more ranks than cores; MPICH ignores them.
   for (const char* name : {"OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM",
                            "OMPI_MCA_rmaps_base_oversubscribe"}) {
@@ -60,6 +79,12 @@ ExitStatus run_mpiexec(int num_ranks, const nlohmann::json& job) {
   // Without ssh on the machine Open MPI 4 does not even start local ranks, unless told to use a
   // program that is there (it is never called).
   setenv("OMPI_MCA_plm_rsh_agent", "/bin/false", 0);
+}
+
+/// Starts this program again as MPI ranks and waits for them.
+ExitStatus run_mpiexec(int num_ranks, const nlohmann::json& job) {
+  const JobForRanks job_for_ranks(job);
+  prepare_environment();
   const SubprocessResult result =
       run_subprocess({APB_MPIEXEC, "--bind-to", "none", "-n", std::to_string(num_ranks), own_path(),
                       "--transport", "mpi", "--ranks", std::to_string(num_ranks)},
@@ -81,6 +106,38 @@ nlohmann::json share_job(Communicator& communicator, const std::function<std::st
   return nlohmann::json::parse(text);
 }
 
+/// Whether this process was started by launch() as a rank: its job comes from there.
+bool started_as_rank() {
+  if (std::getenv(kJobVariable) == nullptr) return false;
+  if (!has_launcher_rank()) {  // else it would start ranks without end
+    throw CannotRun(fmt::format("{} is set, as in a rank of a run, but {} has set no rank",
+                                kJobVariable, APB_MPIEXEC));
+  }
+  return true;
+}
+
+/// The exit code of a process: the status itself, or, in a rank started by launch(), a code that
+/// the launching process understands.
+int exit_code(ExitStatus status) {
+  const int code = static_cast<int>(status);
+  return code != 0 && std::getenv(kJobVariable) != nullptr ? kRankExitOffset + code : code;
+}
+
+RunEnding ending_of(std::string_view program) {
+  const auto say = [program](const std::string& line) {
+    (void)end_process(program, ExitStatus::kCannotRun, line);
+  };
+  return {exit_code, say};
+}
+
+/// A launcher has started several processes, each of which would do all of the work.
+[[noreturn]] void refuse_local(const LaunchedProcess& process) {
+  throw BadInput(fmt::format(
+      "--transport local: each of {} processes of an MPI run ({} is set) would do all of the work: "
+      "add --transport mpi, or start one process without mpirun",
+      process.size ? std::to_string(*process.size) : "the", process.variable));
+}
+
 std::string read_launched_job() {
   std::ifstream file(std::getenv(kJobVariable));
   if (!file.is_open()) throw CannotRun("the process that started this rank is gone");
@@ -95,31 +152,33 @@ Transport parse_transport(const std::string& name) {
   throw BadInput("run", "transport", name, "local or mpi");
 }
 
-bool started_as_rank() {
-  return std::getenv(kJobVariable) != nullptr && started_by_mpi();
-}
-
-int process_exit_code(ExitStatus status) {
-  const int code = static_cast<int>(status);
-  return started_as_rank() && code != 0 ? kRankExitOffset + code : code;
+int end_rank(std::string_view program, ExitStatus status, const std::string& line) {
+  const bool alone = status == ExitStatus::kRight || mpi_has_started() ||
+                     !(started_as_rank() || launched_process());
+  if (!alone) return exit_code(fail_before_the_run({status, line}, ending_of(program)));
+  (void)end_process(program, status, line);
+  return exit_code(status);
 }
 
 ExitStatus launch(
-    Transport transport, int num_ranks, const std::function<nlohmann::json()>& prepare,
+    std::string_view program, Transport transport, int num_ranks,
+    const std::function<nlohmann::json()>& prepare,
     const std::function<ExitStatus(const RankEnvironment&, const nlohmann::json&)>& work) {
+  const RunEnding ending = ending_of(program);
   if (started_as_rank()) {
-    return run_ranks(Transport::kMpi, num_ranks, process_exit_code,
-                     [&](const RankEnvironment& rank) {
-                       return work(rank, share_job(rank.communicator, read_launched_job));
-                     });
+    return run_ranks(Transport::kMpi, num_ranks, ending, [&](const RankEnvironment& rank) {
+      return work(rank, share_job(rank.communicator, read_launched_job));
+    });
   }
+  const auto process = launched_process();
+  if (process && transport == Transport::kLocal) refuse_local(*process);
   const nlohmann::json job = prepare();
   if (transport == Transport::kLocal) {
-    return run_ranks(transport, num_ranks, process_exit_code,
+    return run_ranks(transport, num_ranks, ending,
                      [&](const RankEnvironment& rank) { return work(rank, job); });
   }
-  if (!started_by_mpi()) return run_mpiexec(num_ranks, job);
-  return run_ranks(transport, num_ranks, process_exit_code, [&](const RankEnvironment& rank) {
+  if (!process) return run_mpiexec(num_ranks, job);
+  return run_ranks(transport, num_ranks, ending, [&](const RankEnvironment& rank) {
     return work(rank, share_job(rank.communicator, [&] { return job.dump(); }));
   });
 }

@@ -1,11 +1,10 @@
 #include "reference/model/evaluate.hpp"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 
+#include "reference/core/parallel_for.hpp"
 #include "reference/model/decode.hpp"
 
 namespace apb {
@@ -86,7 +85,7 @@ Evaluation<Scalar> evaluate(const EvaluationRequest& request, const ModelWeights
   const RankContext context{request.config, layout, communicator};
   const auto start = Clock::now();
 
-  omp_set_num_threads(environment.threads(ranks_with_rows(layout)));
+  set_num_threads(environment.threads(ranks_with_rows(layout)));
   PrefillResult<Scalar> prefilled =
       prefill(request.method, context, weights, request.document, request.query, [&](Index done) {
         if (communicator.rank() == 0) on_layer(done);
@@ -95,7 +94,7 @@ Evaluation<Scalar> evaluate(const EvaluationRequest& request, const ModelWeights
 
   Evaluation<Scalar> result;
   result.prefill_s = *std::max_element(prefill_s.begin(), prefill_s.end());
-  omp_set_num_threads(environment.threads(communicator.num_ranks()));
+  set_num_threads(environment.threads(communicator.num_ranks()));
   result.nll =
       document_nll(weights, context, prefilled.hidden, request.document, request.nll_positions);
   if (!request.expected_answer.empty()) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "reference/core/parallel_for.hpp"
+
 namespace apb {
 namespace {
 
@@ -18,15 +20,16 @@ std::int64_t linear(const Eigen::Ref<const Matrix<Scalar>>& x, const Matrix<Scal
   if (x.cols() != w.cols() || y.rows() != x.rows() || y.cols() != w.rows()) {
     throw std::invalid_argument("linear: shapes do not fit");
   }
-#pragma omp parallel for collapse(2) schedule(dynamic)
-  for (Index column = 0; column < w.rows(); column += kColumnPanel) {
-    for (Index row = 0; row < x.rows(); row += kRowTile) {
-      const Index rows = std::min(kRowTile, x.rows() - row);
-      const Index columns = std::min(kColumnPanel, w.rows() - column);
-      y.block(row, column, rows, columns).noalias() =
-          x.middleRows(row, rows) * w.middleRows(column, columns).transpose();
-    }
-  }
+  const Index row_tiles = (x.rows() + kRowTile - 1) / kRowTile;
+  const Index column_panels = (w.rows() + kColumnPanel - 1) / kColumnPanel;
+  parallel_for(row_tiles * column_panels, [&](Index block) {
+    const Index row = block % row_tiles * kRowTile;
+    const Index column = block / row_tiles * kColumnPanel;
+    const Index rows = std::min(kRowTile, x.rows() - row);
+    const Index columns = std::min(kColumnPanel, w.rows() - column);
+    y.block(row, column, rows, columns).noalias() =
+        x.middleRows(row, rows) * w.middleRows(column, columns).transpose();
+  });
   return 2 * x.rows() * x.cols() * w.rows();
 }
 

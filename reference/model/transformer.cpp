@@ -4,16 +4,34 @@
 #include <cmath>
 
 #include "reference/core/error.hpp"
+#include "reference/core/parallel_for.hpp"
 #include "reference/model/linear.hpp"
 
 namespace apb {
 namespace {
 
-/// Rows that one thread activates at a time.
+/// Rows that one thread takes at a time.
 constexpr Index kRowTile = 64;
 /// Rows whose feed-forward activations, the widest of the model, are held at a time: enough to
 /// share among threads.
 constexpr Index kFeedForwardRows = 1024;
+
+/// Calls body(begin, count) for all tiles of kRowTile rows, shared among threads.
+template <class Body>
+void for_row_tiles(Index rows, const Body& body) {
+  parallel_for((rows + kRowTile - 1) / kRowTile, [&](Index tile) {
+    const Index begin = tile * kRowTile;
+    body(begin, std::min(kRowTile, rows - begin));
+  });
+}
+
+/// Calls body(row) for all rows, shared among threads.
+template <class Body>
+void for_rows(Index rows, const Body& body) {
+  for_row_tiles(rows, [&](Index begin, Index count) {
+    for (Index row = begin; row < begin + count; ++row) body(row);
+  });
+}
 
 /// A dense per-head tensor seen as a matrix [rows, heads * head_dim].
 template <class Scalar>
@@ -29,12 +47,10 @@ Eigen::Map<const Matrix<Scalar>> as_matrix(const HeadsTensor<Scalar>& tensor) {
 /// gate = silu(gate) * up, silu(x) = x / (1 + exp(-x)).
 template <class Scalar>
 void swiglu(Matrix<Scalar>& gate, const Matrix<Scalar>& up) {
-#pragma omp parallel for
-  for (Index begin = 0; begin < gate.rows(); begin += kRowTile) {
-    const Index rows = std::min(kRowTile, gate.rows() - begin);
+  for_row_tiles(gate.rows(), [&](Index begin, Index rows) {
     auto g = gate.middleRows(begin, rows).array();
     g = g / (Scalar{1} + (-g).exp()) * up.middleRows(begin, rows).array();
-  }
+  });
 }
 
 /// y += bias, row by row; an empty bias is none.
@@ -66,8 +82,7 @@ void feed_forward(const LayerWeights<Scalar>& w, const Matrix<Scalar>& x, Matrix
 template <class Scalar>
 void apply_rope(const RopeTable<Scalar>& table, const HeadsView<Scalar>& heads) {
   const Index half = heads.head_dim / 2;
-#pragma omp parallel for
-  for (Index row = 0; row < heads.rows; ++row) {
+  for_rows(heads.rows, [&](Index row) {
     for (Index head = 0; head < heads.heads; ++head) {
       Scalar* x = heads.at(row, head);
       for (Index i = 0; i < half; ++i) {
@@ -79,14 +94,13 @@ void apply_rope(const RopeTable<Scalar>& table, const HeadsView<Scalar>& heads) 
         x[i + half] = second * cosine + first * sine;
       }
     }
-  }
+  });
 }
 
 template <class Scalar>
 Matrix<Scalar> rms_norm(const Matrix<Scalar>& x, const Matrix<Scalar>& weight, double eps) {
   Matrix<Scalar> normed(x.rows(), x.cols());
-#pragma omp parallel for
-  for (Index row = 0; row < x.rows(); ++row) {
+  for_rows(x.rows(), [&](Index row) {
     double sum_of_squares = 0;
     for (Index column = 0; column < x.cols(); ++column) {
       sum_of_squares += static_cast<double>(x(row, column)) * static_cast<double>(x(row, column));
@@ -94,7 +108,7 @@ Matrix<Scalar> rms_norm(const Matrix<Scalar>& x, const Matrix<Scalar>& weight, d
     const double mean = sum_of_squares / static_cast<double>(x.cols());
     const auto factor = static_cast<Scalar>(1.0 / std::sqrt(mean + eps));
     normed.row(row) = (x.row(row) * factor).cwiseProduct(weight.row(0));
-  }
+  });
   return normed;
 }
 

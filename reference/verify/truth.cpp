@@ -5,6 +5,8 @@
 #include <limits>
 #include <numeric>
 
+#include "reference/core/parallel_for.hpp"
+
 namespace apb {
 namespace {
 
@@ -193,15 +195,16 @@ AttentionRows compute(const AttentionSetup& setup, std::span<const Index> rows,
   result.out = HeadsTensor<double>(std::ssize(rows), num_heads, setup.query.head_dim);
   result.lse.resize(std::ssize(rows), num_heads);
   const Index tiles = (std::ssize(rows) + kTileRows - 1) / kTileRows;
-  double max_abs_score = 0;
-#pragma omp parallel for schedule(dynamic) reduction(max : max_abs_score)
-  for (Index task = 0; task < tiles * num_heads; ++task) {
+  std::vector<double> max_abs_scores(static_cast<std::size_t>(tiles * num_heads), 0);
+  parallel_for(tiles * num_heads, [&](Index task) {
     const Index first = task / num_heads * kTileRows;
     const Index count = std::min(kTileRows, std::ssize(rows) - first);
-    max_abs_score = std::max(
-        max_abs_score, run_tile<Scalar>(setup, first, count, task % num_heads, rounding, result));
+    max_abs_scores[static_cast<std::size_t>(task)] =
+        run_tile<Scalar>(setup, first, count, task % num_heads, rounding, result);
+  });
+  for (const double score : max_abs_scores) {
+    result.max_abs_score = std::max(result.max_abs_score, score);
   }
-  result.max_abs_score = max_abs_score;
   return result;
 }
 

@@ -26,7 +26,7 @@ struct AttentionRows {
 [[nodiscard]] std::vector<Index> count_up(Index count);
 
 /// In double, exact but for rounding. A row that sees nothing has out = 0, lse = -inf; what is not
-/// visible never matters, be it NaN. Does not depend on the number of OpenMP threads.
+/// visible never matters, be it NaN. Does not depend on the number of threads.
 [[nodiscard]] AttentionRows true_attention(const AttentionSetup& setup, std::span<const Index> rows,
                                            std::span<const Index> heads);
 

@@ -1,9 +1,8 @@
 // What must not change a single bit of attend(): threads, where in memory the inputs lie, strides.
 
-#include <omp.h>
-
 #include <algorithm>
 
+#include "reference/core/parallel_for.hpp"
 #include "tests/attention/attention_case.hpp"
 #include "tests/catch.hpp"
 #include "tests/compare.hpp"
@@ -49,17 +48,17 @@ AttentionPartial<Scalar> attend_moved(const AttentionCase<Scalar>& work, Index s
 }
 
 TEMPLATE_TEST_CASE("one thread or several: the same bits", "[attention]", float, double) {
-  const int threads_before = omp_get_max_threads();
+  const int threads_before = num_threads();
   for (const auto& work : cases<TestType>()) {
     CAPTURE(work.query.rows(), work.query.head_dim(), work.num_keys());
-    omp_set_num_threads(1);
+    set_num_threads(1);
     const auto alone = work.attend_all();
     for (const int threads : {2, 3}) {
-      omp_set_num_threads(threads);
+      set_num_threads(threads);
       CHECK(bit_equal(work.attend_all(), alone));
     }
   }
-  omp_set_num_threads(threads_before);
+  set_num_threads(threads_before);
 }
 
 TEMPLATE_TEST_CASE("the same call again: the same bits", "[attention]", float, double) {

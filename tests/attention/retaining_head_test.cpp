@@ -2,14 +2,13 @@
 
 #include "reference/attention/retaining_head.hpp"
 
-#include <omp.h>
-
 #include <array>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
 
 #include "reference/attention/block_scores.hpp"
+#include "reference/core/parallel_for.hpp"
 #include "tests/catch.hpp"
 #include "tests/compare.hpp"
 #include "tests/local_ranks.hpp"
@@ -109,10 +108,10 @@ TEMPLATE_TEST_CASE("retaining_scores: the same bits with any number of threads",
                                      random.matrix<TestType>(2, 30)};
   const auto features = random.matrix<TestType>(333, 48);
   Counters counters;
-  omp_set_num_threads(1);
+  set_num_threads(1);
   const auto expected = retaining_scores(head, features, counters);
   for (const int threads : {2, 3, 5}) {
-    omp_set_num_threads(threads);
+    set_num_threads(threads);
     CHECK(bit_equal(retaining_scores(head, features, counters), expected));
   }
 }

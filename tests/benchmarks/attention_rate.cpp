@@ -2,14 +2,13 @@
 // the same run. Not a test: run it on a quiet machine.
 
 #include <fmt/core.h>
-#include <omp.h>
-
 #include <algorithm>
 #include <chrono>
 #include <random>
 #include <vector>
 
 #include "reference/attention/attention.hpp"
+#include "reference/core/parallel_for.hpp"
 #include "reference/model/linear.hpp"
 
 namespace apb {
@@ -54,18 +53,17 @@ HeadsTensor<Scalar> random_tensor(Index rows, Index heads, Index head_dim) {
 /// Eigen's own product, one per thread at a time, each single-threaded: what the cores can give.
 template <class Scalar>
 double eigen_rate(const char* what, Index rows, Index inner, Index columns) {
-  const int threads = omp_get_max_threads();
+  const int threads = num_threads();
   std::vector<Matrix<Scalar>> a(static_cast<std::size_t>(threads),
                                 Matrix<Scalar>::Random(rows, inner));
   std::vector<Matrix<Scalar>> b(static_cast<std::size_t>(threads),
                                 Matrix<Scalar>::Random(columns, inner));
   std::vector<Matrix<Scalar>> c(static_cast<std::size_t>(threads), Matrix<Scalar>(rows, columns));
   const auto seconds = time_runs([&] {
-#pragma omp parallel for
-    for (int thread = 0; thread < threads; ++thread) {
+    parallel_for(threads, [&](Index thread) {
       const auto t = static_cast<std::size_t>(thread);
       c[t].noalias() = a[t] * b[t].transpose();
-    }
+    });
   });
   const double flop = 2.0 * threads * static_cast<double>(rows * inner * columns);
   return report(what, flop, seconds);
@@ -115,8 +113,7 @@ void model_products() {
 }  // namespace apb
 
 int main() {
-  fmt::print("{} threads, median of {} runs after a warm-up\n\n", omp_get_max_threads(),
-             apb::kRuns);
+  fmt::print("{} threads, median of {} runs after a warm-up\n\n", apb::num_threads(), apb::kRuns);
   apb::attention_in_double();
   apb::model_products();
 }

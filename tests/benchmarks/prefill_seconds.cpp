@@ -4,8 +4,6 @@
 // machine.
 
 #include <fmt/core.h>
-#include <omp.h>
-
 #include <algorithm>
 #include <fstream>
 #include <random>
@@ -13,6 +11,7 @@
 
 #include "reference/comm/ranks.hpp"
 #include "reference/core/memory.hpp"
+#include "reference/core/parallel_for.hpp"
 #include "reference/model/evaluate.hpp"
 
 namespace apb {
@@ -107,7 +106,7 @@ void time_prefill(const char* what, Method method, int num_ranks,
 int main() {
   apb::keep_freed_memory();
   const auto weights = apb::random_weights();
-  fmt::print("{} threads\n", omp_get_max_threads());
+  fmt::print("{} threads\n", apb::num_threads());
   apb::time_prefill("full prefill of 2,048 tokens, float, 1 rank", apb::Method::kFull, 1, weights);
   apb::time_prefill("APB prefill of 2,048 tokens, float, 4 ranks in one process", apb::Method::kApb,
                     4, weights);

@@ -2,17 +2,17 @@
 
 #include "reference/comm/local_communicator.hpp"
 
-#include <omp.h>
-
 #include <array>
 #include <atomic>
 #include <numeric>
 #include <stdexcept>
 
 #include "reference/comm/ranks.hpp"
+#include "reference/core/parallel_for.hpp"
 #include "tests/catch.hpp"
 #include "tests/comm/exercise.hpp"
 #include "tests/local_ranks.hpp"
+#include "tests/room_for_threads.hpp"
 
 namespace apb {
 namespace {
@@ -67,7 +67,7 @@ TEST_CASE("ranks know their number and start with the threads asked for", "[comm
   std::vector<int> threads(3);
   run_local_ranks(3, 2, [&](Communicator& communicator) {
     if (communicator.num_ranks() != 3) throw Failure("num_ranks");
-    threads[static_cast<std::size_t>(communicator.rank())] = omp_get_max_threads();
+    threads[static_cast<std::size_t>(communicator.rank())] = num_threads();
   });
   CHECK(threads == std::vector<int>{2, 2, 2});
 }
@@ -116,6 +116,29 @@ TEST_CASE("a rank that fails late, after messages have gone round", "[comm]") {
   CHECK_NOTHROW(run_local_ranks(2, 1, fail_late));  // a new run starts afresh
 }
 
+TEST_CASE("a rank whose thread cannot start ends the run", "[comm]") {
+  std::atomic<int> begun = 0;
+  const auto wait_for_all = [&](Communicator& communicator) {
+    ++begun;
+    for (int round = 0; round < 3; ++round) (void)exercise(round, communicator);
+  };
+  {
+    const RoomForThreads room(2);
+    CHECK_THROWS_AS(run_local_ranks(8, 1, wait_for_all), CannotRun);
+  }
+  CHECK(begun <= 2);
+  CHECK_NOTHROW(run_local_ranks(8, 1, wait_for_all));
+}
+
+TEST_CASE("no ranks at all are refused", "[comm]") {
+  const RunEnding ending;
+  const auto right = [](const RankEnvironment&) { return ExitStatus::kRight; };
+  for (const int ranks : {0, -1}) {
+    CHECK_THROWS_AS(run_local_ranks(ranks, 1, [](Communicator&) {}), BadInput);
+    CHECK_THROWS_AS(run_ranks(Transport::kLocal, ranks, ending, right), BadInput);
+  }
+}
+
 TEST_CASE("calls that cannot be are refused", "[comm]") {
   const auto run = [](const auto& call) { run_local_ranks(2, 1, call); };
   const std::vector<std::int64_t> three(3);
@@ -146,14 +169,14 @@ TEST_CASE("calls that cannot be are refused", "[comm]") {
 }
 
 TEST_CASE("run_ranks in this process: rank 0's status, or what a rank threw", "[comm]") {
-  const auto exit_code = [](ExitStatus status) { return static_cast<int>(status); };
+  const RunEnding ending;
   std::atomic<int> calls = 0;
   const auto only_rank_0_fails_a_check = [&](const RankEnvironment& environment) {
     ++calls;
     const bool first = environment.communicator.rank() == 0;
     return first ? ExitStatus::kCheckFailed : ExitStatus::kRight;
   };
-  CHECK(run_ranks(Transport::kLocal, 3, exit_code, only_rank_0_fails_a_check) ==
+  CHECK(run_ranks(Transport::kLocal, 3, ending, only_rank_0_fails_a_check) ==
         ExitStatus::kCheckFailed);
   CHECK(calls == 3);
   const auto rank_1_throws = [](const RankEnvironment& environment) {
@@ -161,7 +184,7 @@ TEST_CASE("run_ranks in this process: rank 0's status, or what a rank threw", "[
     (void)exercise(0, environment.communicator);
     return ExitStatus::kRight;
   };
-  CHECK_THROWS_AS(run_ranks(Transport::kLocal, 3, exit_code, rank_1_throws), BadInput);
+  CHECK_THROWS_AS(run_ranks(Transport::kLocal, 3, ending, rank_1_throws), BadInput);
 }
 
 TEST_CASE("threads of a rank: cores shared among the ranks that compute, at least one", "[comm]") {
@@ -172,6 +195,9 @@ TEST_CASE("threads of a rank: cores shared among the ranks that compute, at leas
     CHECK(environment.threads(0) == 16);
     CHECK(environment.threads(64) == 4);  // only 4 of them are on this machine
     CHECK(RankEnvironment{communicator, 32, 2}.threads(32) == 1);
+    // Each of 4 ranks was given a quarter of the cores, or OMP_NUM_THREADS, to itself.
+    CHECK(RankEnvironment{communicator, 4, 16, 4}.threads(1) == 4);
+    CHECK(RankEnvironment{communicator, 4, 16, 2}.threads(4) == 2);
   });
 }
 

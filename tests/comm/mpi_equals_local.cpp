@@ -2,19 +2,16 @@
 //
 // Run as `mpiexec -n N mpi_equals_local`. Rank 0 runs every document with all N ranks as threads of
 // its own and sends each process what its rank should get. Every process then runs its rank over
-// MPI, with 1 and with 2 OpenMP threads, and must get the same bits. (The communicators themselves
+// MPI, with 1 and with 2 threads, and must get the same bits. (The communicators themselves
 // are compared first, message by message.) All processes exit alike: 0 if nothing differs anywhere,
 // else 1.
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <omp.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <cstdlib>
 #include <exception>
 #include <string>
 #include <vector>
@@ -22,6 +19,7 @@
 #include "reference/comm/mpi_communicator.hpp"
 #include "reference/core/error.hpp"
 #include "reference/core/method_list.hpp"
+#include "reference/core/parallel_for.hpp"
 #include "reference/core/toy_model.hpp"
 #include "reference/model/decode.hpp"
 #include "tests/adapted_config.hpp"
@@ -218,7 +216,7 @@ void compare_models(Communicator& world, Tally& tally) {
       }
       const Outcome expected = Outcome::from_rank_0(local, world);
       for (const int threads : {1, 2}) {
-        omp_set_num_threads(threads);
+        set_num_threads(threads);
         const std::string name = fmt::format(
             "{} {} {} of {} tokens in [{}], {} threads: ", sizeof(Scalar) == 4 ? "float" : "double",
             to_string(method), to_string(compressor), config.doc_len,
@@ -246,12 +244,7 @@ int compare_all(Communicator& world) {
 }  // namespace
 }  // namespace apb
 
-int main(int /*argc*/, char** argv) {
-  // Waiting threads must not spin where ranks outnumber cores. OpenMP reads this when it is loaded.
-  if (std::getenv("OMP_WAIT_POLICY") == nullptr) {
-    setenv("OMP_WAIT_POLICY", "passive", 1);
-    execv("/proc/self/exe", argv);
-  }
+int main() {
   apb::MpiSession session;
   try {
     return apb::compare_all(session.world());

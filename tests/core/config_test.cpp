@@ -7,8 +7,10 @@
 #include <limits>
 #include <string>
 
+#include "reference/core/block_layout.hpp"
 #include "reference/core/error.hpp"
 #include "tests/catch.hpp"
+#include "tests/refusal.hpp"
 
 namespace apb {
 namespace {
@@ -192,6 +194,19 @@ TEST_CASE("resolved block lengths add up", "[config]") {
   CHECK(config.resolved_block_lens() == std::vector<Index>{0, 0, 0, 0});
   config.block_lens = {0, 3, 0, 2};
   CHECK(config.resolved_block_lens() == config.block_lens);
+}
+
+TEST_CASE("no ranks: refused before anything is divided by their number", "[config]") {
+  ApbConfig config;
+  config.doc_len = 5;
+  for (const int ranks : {0, -1, 1 << 20}) {
+    config.num_ranks = ranks;
+    const std::string wanted =
+        fmt::format("config: num_ranks = {}: must be between 1 and 4096", ranks);
+    CHECK(refusal([&] { (void)config.resolved_block_lens(); }) == wanted);
+    CHECK(refusal([&] { config.validate(); }) == wanted);
+    CHECK(refusal([&] { (void)make_block_layout(config); }) == wanted);
+  }
 }
 
 }  // namespace

@@ -1,10 +1,9 @@
 #include "reference/model/linear.hpp"
 
-#include <omp.h>
-
 #include <limits>
 #include <stdexcept>
 
+#include "reference/core/parallel_for.hpp"
 #include "tests/catch.hpp"
 #include "tests/compare.hpp"
 #include "tests/model/naive_llama.hpp"
@@ -37,15 +36,15 @@ TEMPLATE_TEST_CASE("linear does not depend on the number of threads", "[linear]"
   RandomTensors random(132);
   const auto x = random.matrix<TestType>(300, 40);
   const auto w = random.matrix<TestType>(1100, 40);
-  const int threads_before = omp_get_max_threads();
+  const int threads_before = num_threads();
   std::vector<Matrix<TestType>> results;
   for (const int threads : {1, 2, 3}) {
-    omp_set_num_threads(threads);
+    set_num_threads(threads);
     Matrix<TestType> y(300, 1100);
     linear<TestType>(x, w, y);
     results.push_back(y);
   }
-  omp_set_num_threads(threads_before);
+  set_num_threads(threads_before);
   CHECK(bit_equal(results[1], results[0]));
   CHECK(bit_equal(results[2], results[0]));
 }

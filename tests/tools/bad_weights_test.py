@@ -141,9 +141,14 @@ class Weights:
         """A real tokenizer takes UTF-8 only; one that is missing is no bad input."""
         (self.folder.path / "latin").write_bytes(b"caf\xe9")
         command = [self.tool, "--weights", "tiny.h5", "--query", QUERY]
-        self.folder.refused("a text that is not UTF-8", command + ["--text", "latin"], "latin|text", "UTF-8")
-        self.folder.refused("a question that is not UTF-8", command[:-1] + [os.fsdecode(b"\xe9"), "--text", "text"],
+        self.folder.refused("a text that is not UTF-8", command + ["--text", "latin"], "latin: byte 3 = 0xe9",
                             "UTF-8")
+        self.folder.refused("a question that is not UTF-8", command[:-1] + [os.fsdecode(b"\xe9"), "--text", "text"],
+                            "--query: byte 0 ", "UTF-8")
+        self.folder.refused("an expected answer that is not UTF-8",
+                            command + ["--text", "text", "--expect", os.fsdecode(b"x\xff")], "--expect: byte 1 ", "UTF-8")
+        case = [self.tool.with_name("apb-case"), "case.h5", *command[1:], "--text", "latin"]
+        self.folder.refused("apb case of a text that is not UTF-8", case, "latin: byte 3 = 0xe9", "UTF-8")
         result = run(command + ["--text", "text"], cwd=self.folder.path, env={"APB_PYTHON": "/nowhere/python"})
         self.checks.refused(result, "no Python to tokenise with", "/nowhere/python", status=3)
 

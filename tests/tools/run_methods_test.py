@@ -113,7 +113,7 @@ class Methods(Tester):
         self.checks.that(same == again and same != other, "the random compressor follows its seed, and only that")
 
     def one_core(self) -> None:
-        """Results do not depend on the number of OpenMP threads."""
+        """Results do not depend on the number of threads."""
         cores = sorted(os.sched_getaffinity(0))
         if len(cores) < 2:
             return

@@ -2,11 +2,10 @@
 
 #include "reference/verify/truth.hpp"
 
-#include <omp.h>
-
 #include <cmath>
 #include <limits>
 
+#include "reference/core/parallel_for.hpp"
 #include "tests/attention/naive_attention.hpp"
 #include "tests/catch.hpp"
 #include "tests/compare.hpp"
@@ -96,12 +95,12 @@ TEST_CASE("chosen rows and heads are those of the whole", "[verify]") {
 TEST_CASE("the truth does not depend on the number of threads", "[verify]") {
   const CaseFile case_file = make_case(4, shape_of(0), ValueType::kFloat64);
   const AttentionSetup setup = prefill_setup(case_file.ranks[2], case_file.config);
-  const int threads = omp_get_max_threads();
-  omp_set_num_threads(1);
+  const int threads = num_threads();
+  set_num_threads(1);
   const auto one = true_attention(setup, count_up(42), count_up(6));
-  omp_set_num_threads(3);
+  set_num_threads(3);
   const auto three = true_attention(setup, count_up(42), count_up(6));
-  omp_set_num_threads(threads);
+  set_num_threads(threads);
   CHECK(bit_equal(one.out, three.out));
   CHECK(bit_equal(one.lse, three.lse));
   CHECK(one.max_abs_score == three.max_abs_score);

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <numeric>
-#include <thread>
 
 #include "reference/attention/block_scores.hpp"
 #include "reference/cli/whole_file.hpp"
 #include "reference/comm/local_communicator.hpp"
+#include "reference/core/available_cores.hpp"
 #include "reference/core/error.hpp"
 #include "reference/model/decode.hpp"
 #include "reference/model/transformer.hpp"
@@ -127,7 +127,10 @@ CaseFile model_case(const CLI::App& app, const CaseOptions& options, ValueType t
     throw BadInput("case", "layer", options.layer,
                    fmt::format("between 0 and {}", model.num_layers - 1));
   }
-  const auto encoded = options.model.tokenizer().encode({text, options.query});
+  const Tokenizer tokenizer = options.model.tokenizer();
+  tokenizer.require_text(options.text_path, text);
+  tokenizer.require_text("--query", options.query);
+  const auto encoded = tokenizer.encode({text, options.query});
   const std::vector<int>& document = encoded[0].ids;
   const std::vector<int>& query = encoded[1].ids;
   if (query.empty()) {
@@ -140,12 +143,12 @@ CaseFile model_case(const CLI::App& app, const CaseOptions& options, ValueType t
   ModelWeights<float> weights = options.model.weights<float>();
   weights.shape.num_layers = options.layer;  // only those below are run
   std::vector<ProjectedRank> ranks(layout.ranks.size());
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  run_local_ranks(
-      config.num_ranks, std::max(1, cores / config.num_ranks), [&](Communicator& communicator) {
-        ranks[static_cast<std::size_t>(communicator.rank())] = project_layer(
-            method, {config, layout, communicator}, weights, document, query, options.decode);
-      });
+  run_local_ranks(config.num_ranks, std::max(1, available_cores() / config.num_ranks),
+                  [&](Communicator& communicator) {
+                    ranks[static_cast<std::size_t>(communicator.rank())] =
+                        project_layer(method, {config, layout, communicator}, weights, document,
+                                      query, options.decode);
+                  });
   std::vector<RetainingCase> retaining;
   if (scores_with_heads(config)) {
     retaining = retaining_cases(weights.retaining_heads[static_cast<std::size_t>(options.layer)],

@@ -4,11 +4,11 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <thread>
 
 #include "reference/cli/progress.hpp"
 #include "reference/cli/text_table.hpp"
 #include "reference/cli/tool_main.hpp"
+#include "reference/core/available_cores.hpp"
 #include "reference/io/model_source.hpp"
 #include "reference/io/request_json.hpp"
 #include "reference/launch/launch.hpp"
@@ -163,8 +163,7 @@ void print_report(const std::vector<DemoResult>& results, const ApbConfig& confi
                        "mean nothing here; the layout, what is kept and passed, rows and bytes "
                        "are as with a real model."));
   } else {
-    fmt::print("{}",
-               conclude(results, config, static_cast<int>(std::thread::hardware_concurrency())));
+    fmt::print("{}", conclude(results, config, available_cores()));
   }
 }
 
@@ -227,16 +226,14 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--key", options.key, "the pass key, digits")->capture_default_str();
   app.add_flag("--json", options.json, "print the results as JSON");
-  return apb::tool_main(
-      app, argc, argv,
-      [&] {
-        apb::SharedWeights<float> weights;
-        return apb::launch(
-            apb::parse_transport(options.transport), options.num_ranks,
-            [&] { return apb::prepare_job(options); },
-            [&](const apb::RankEnvironment& rank, const nlohmann::json& job) {
-              return apb::run_job(rank, job, weights);
-            });
-      },
-      apb::process_exit_code);
+  const auto work = [&] {
+    apb::SharedWeights<float> weights;
+    return apb::launch(
+        app.get_name(), apb::parse_transport(options.transport), options.num_ranks,
+        [&] { return apb::prepare_job(options); },
+        [&](const apb::RankEnvironment& rank, const nlohmann::json& job) {
+          return apb::run_job(rank, job, weights);
+        });
+  };
+  return apb::tool_main(app, argc, argv, work, apb::end_rank);
 }

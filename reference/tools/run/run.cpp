@@ -44,18 +44,16 @@ int main(int argc, char** argv) {
                "apb-run");
   apb::RunOptions options;
   apb::add_options(app, options);
-  return apb::tool_main(
-      app, argc, argv,
-      [&] {
-        apb::SharedWeights<float> float_weights;
-        apb::SharedWeights<double> double_weights;
-        return apb::launch(
-            apb::parse_transport(options.transport), options.num_ranks,
-            [&] { return apb::prepare_job(app, options); },
-            [&](const apb::RankEnvironment& rank, const nlohmann::json& job) {
-              return job.at("precision") == "double" ? apb::run_job(rank, job, double_weights)
-                                                     : apb::run_job(rank, job, float_weights);
-            });
-      },
-      apb::process_exit_code);
+  const auto work = [&] {
+    apb::SharedWeights<float> float_weights;
+    apb::SharedWeights<double> double_weights;
+    return apb::launch(
+        app.get_name(), apb::parse_transport(options.transport), options.num_ranks,
+        [&] { return apb::prepare_job(app, options); },
+        [&](const apb::RankEnvironment& rank, const nlohmann::json& job) {
+          return job.at("precision") == "double" ? apb::run_job(rank, job, double_weights)
+                                                 : apb::run_job(rank, job, float_weights);
+        });
+  };
+  return apb::tool_main(app, argc, argv, work, apb::end_rank);
 }

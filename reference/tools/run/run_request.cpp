@@ -20,9 +20,11 @@ namespace {
 std::string read_text(const std::string& path) {
   if (path.empty()) throw BadInput("--text is missing: name a text file, or - for standard input");
   if (path == "-") {
-    if (started_by_mpi()) {
+    if (const auto process = launched_process()) {
       throw BadInput(
-          "--text -: standard input reaches one process of an MPI run only: name a file");
+          fmt::format("--text -: standard input reaches one process of an MPI run only ({} is "
+                      "set): name a file",
+                      process->variable));
     }
     return {std::istreambuf_iterator<char>(std::cin), {}};
   }
@@ -113,7 +115,11 @@ nlohmann::json prepare_job(const CLI::App& app, const RunOptions& options) {
   const std::string text = read_text(options.text_path);
   options.model.check();
   const ModelShape model = options.model.shape();
-  const auto encoded = options.model.tokenizer().encode({text, options.query, options.expected});
+  const Tokenizer tokenizer = options.model.tokenizer();
+  tokenizer.require_text(options.text_path == "-" ? "standard input" : options.text_path, text);
+  tokenizer.require_text("--query", options.query);
+  tokenizer.require_text("--expect", options.expected);
+  const auto encoded = tokenizer.encode({text, options.query, options.expected});
   if (encoded[1].ids.empty()) {
     throw BadInput("--query: has no token: the model's vocabulary lacks all its characters");
   }
