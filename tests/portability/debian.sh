@@ -15,8 +15,9 @@ mkdir -p "$1"
 folder=$(realpath "$1")
 shift
 [ $# -gt 0 ] || set -- bookworm trixie
-mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
-  grep -oE 'https?://[^ ]+/debian/?( |$)' | head -1)
+mirror=$(grep -rhoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null |
+  head -1 || true)
+[ -n "$mirror" ] || { echo "no Debian mirror in /etc/apt/sources.list*" >&2; exit 3; }
 
 # Variables that say how this machine reaches the package registries, and the certificates they name.
 network=()
