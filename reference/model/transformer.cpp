@@ -10,7 +10,7 @@ namespace apb {
 namespace {
 
 /// Rows that one thread activates at a time.
-constexpr Index kRowTile = 64;
+constexpr Index kGateRows = 64;
 /// Rows whose feed-forward activations, the widest of the model, are held at a time: enough to
 /// share among threads.
 constexpr Index kFeedForwardRows = 1024;
@@ -30,8 +30,8 @@ Eigen::Map<const Matrix<Scalar>> as_matrix(const HeadsTensor<Scalar>& tensor) {
 template <class Scalar>
 void swiglu(Matrix<Scalar>& gate, const Matrix<Scalar>& up) {
 #pragma omp parallel for
-  for (Index begin = 0; begin < gate.rows(); begin += kRowTile) {
-    const Index rows = std::min(kRowTile, gate.rows() - begin);
+  for (Index begin = 0; begin < gate.rows(); begin += kGateRows) {
+    const Index rows = std::min(kGateRows, gate.rows() - begin);
     auto g = gate.middleRows(begin, rows).array();
     g = g / (Scalar{1} + (-g).exp()) * up.middleRows(begin, rows).array();
   }
