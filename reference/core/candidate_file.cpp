@@ -13,10 +13,10 @@ namespace {
 /// What was computed is kept as it came.
 constexpr ValueType kAsComputed = ValueType::kFloat64;
 
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kCandidateVersion = 1;
 
 /// A candidate need not say what it is, but must not say that it is something else.
-void require_schema(const Hdf5Reader& file) {
+void require_candidate_schema(const Hdf5Reader& file) {
   if (file.has_attribute("schema")) {
     const std::string schema = file.string_attribute("schema");
     if (schema != "apb-candidate") {
@@ -28,7 +28,7 @@ void require_schema(const Hdf5Reader& file) {
   }
   if (!file.has_attribute("version")) return;
   const std::int64_t version = file.int_attribute("version");
-  if (version != kVersion) throw BadInput(file.path(), "version", version, "1, or absent");
+  if (version != kCandidateVersion) throw BadInput(file.path(), "version", version, "1, or absent");
 }
 
 /// \throws BadInput if a row is not the rank's, or is given twice
@@ -129,7 +129,7 @@ void write_rank(Hdf5Writer& file, const CandidateRank& rank) {
 
 CandidateFile read_candidate(const std::string& path, const CaseFile& case_file) {
   const Hdf5Reader file(path);
-  require_schema(file);
+  require_candidate_schema(file);
   CandidateFile candidate;
   candidate.compute_type = read_value_type(file, "compute_dtype");
   candidate.out_type = read_value_type(file, "out_dtype");
@@ -145,7 +145,7 @@ CandidateFile read_candidate(const std::string& path, const CaseFile& case_file)
 void write_candidate(const std::string& path, const CandidateFile& candidate) {
   Hdf5Writer file(path);
   file.set_attribute("/", "schema", std::string_view("apb-candidate"));
-  file.set_attribute("/", "version", kVersion);
+  file.set_attribute("/", "version", kCandidateVersion);
   file.set_attribute("/", "compute_dtype", to_string(candidate.compute_type));
   file.set_attribute("/", "out_dtype", to_string(candidate.out_type));
   for (const CandidateRank& rank : candidate.ranks) write_rank(file, rank);

@@ -39,8 +39,8 @@ Passing derive(std::span<const CaseRank> lower, const RankLayout& layout, const 
   return passing;
 }
 
-Passing read(const Hdf5Reader& file, const std::string& group, const RankLayout& layout,
-             const CaseFile& case_file) {
+Passing read_passing(const Hdf5Reader& file, const std::string& group, const RankLayout& layout,
+                     const CaseFile& case_file) {
   const ApbConfig& config = case_file.config;
   const auto tensor = [&](const char* name) {
     auto values =
@@ -123,7 +123,7 @@ void complete_passing(const Hdf5Reader& file, const BlockLayout& layout, CaseFil
     }
     Passing passing;
     if (given) {
-      passing = read(file, group, rank.layout, case_file);
+      passing = read_passing(file, group, rank.layout, case_file);
       require_possible(file, group, std::span(layout.ranks).first(number), passing.doc_pos);
     }
     if (lower_ranks_here) {

@@ -16,7 +16,7 @@
 namespace apb {
 namespace {
 
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kCaseVersion = 1;
 
 /// Does `work`, whose errors about the configuration name the file instead.
 template <class Work>
@@ -31,11 +31,11 @@ auto naming_file(const Hdf5Reader& file, const Work& work) {
   }
 }
 
-void require_schema(const Hdf5Reader& file) {
+void require_case_schema(const Hdf5Reader& file) {
   const std::string schema = file.string_attribute("schema");
   if (schema != "apb-case") throw BadInput(file.path(), "schema", schema, "apb-case");
   const std::int64_t version = file.int_attribute("version");
-  if (version != kVersion) throw BadInput(file.path(), "version", version, "1");
+  if (version != kCaseVersion) throw BadInput(file.path(), "version", version, "1");
 }
 
 /// An attribute that becomes an int or unsigned number later.
@@ -276,7 +276,7 @@ DecodeCase read_decode(const Hdf5Reader& file, const CaseFile& case_file) {
 
 CaseFile read_case(const std::string& path) {
   const Hdf5Reader file(path);
-  require_schema(file);
+  require_case_schema(file);
   CaseFile case_file;
   case_file.method = file.string_attribute("method");
   case_file.config = naming_file(file, [&] { return read_config(file); });

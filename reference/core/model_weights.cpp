@@ -11,7 +11,7 @@ namespace apb {
 namespace {
 
 // Far above any model, low enough that nothing made from them overflows or takes minutes.
-constexpr Index kMaxSize = Index{1} << 24;
+constexpr Index kMaxStoredSize = Index{1} << 24;
 constexpr Index kMaxLayers = 4096;
 
 constexpr std::array kBiases{"query_bias", "key_bias", "value_bias"};
@@ -64,7 +64,7 @@ ModelShape read_model_shape(const Hdf5Reader& file) {
   if (const auto version = file.int_attribute("version"); version != 1) {
     throw BadInput(file.path(), "version", version, "1");
   }
-  const auto size = [&](const char* key, Index max = kMaxSize) {
+  const auto size = [&](const char* key, Index max = kMaxStoredSize) {
     const Index value = file.int_attribute(key);
     if (value < 1 || value > max) {
       throw BadInput(file.path(), key, value, fmt::format("between 1 and {}", max));

@@ -19,21 +19,21 @@ constexpr auto query_of_methods(std::index_sequence<rows...> /*unused*/) {
   return std::array{&MethodCode<static_cast<Method>(rows), Scalar>::query...};
 }
 
-using AllRows = std::make_index_sequence<kMethodList.size()>;
+using EveryMethod = std::make_index_sequence<kMethodList.size()>;
 
 }  // namespace
 
 template <class Scalar>
 LayerOutput<Scalar> prefill_attention(Method method, const RankContext& context,
                                       const LayerInput<Scalar>& input, Counters& counters) {
-  constexpr auto kPrefill = prefill_of_methods<Scalar>(AllRows());
+  constexpr auto kPrefill = prefill_of_methods<Scalar>(EveryMethod());
   return kPrefill.at(static_cast<std::size_t>(method))(context, input, counters);
 }
 
 template <class Scalar>
 AttentionPartial<Scalar> query_attention(Method method, const RankContext& context,
                                          const QueryInput<Scalar>& input, Counters& counters) {
-  constexpr auto kQuery = query_of_methods<Scalar>(AllRows());
+  constexpr auto kQuery = query_of_methods<Scalar>(EveryMethod());
   return kQuery.at(static_cast<std::size_t>(method))(context, input, counters);
 }
 

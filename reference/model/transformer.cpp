@@ -11,17 +11,17 @@ namespace apb {
 namespace {
 
 /// Rows that one thread takes at a time.
-constexpr Index kRowTile = 64;
+constexpr Index kThreadRows = 64;
 /// Rows whose feed-forward activations, the widest of the model, are held at a time: enough to
 /// share among threads.
 constexpr Index kFeedForwardRows = 1024;
 
-/// Calls body(begin, count) for all tiles of kRowTile rows, shared among threads.
+/// Calls body(begin, count) for all tiles of kThreadRows rows, shared among threads.
 template <class Body>
 void for_row_tiles(Index rows, const Body& body) {
-  parallel_for((rows + kRowTile - 1) / kRowTile, [&](Index tile) {
-    const Index begin = tile * kRowTile;
-    body(begin, std::min(kRowTile, rows - begin));
+  parallel_for((rows + kThreadRows - 1) / kThreadRows, [&](Index tile) {
+    const Index begin = tile * kThreadRows;
+    body(begin, std::min(kThreadRows, rows - begin));
   });
 }
 

@@ -1,11 +1,7 @@
 #include "reference/verify/attention_setup.hpp"
 
-#include <limits>
-
 namespace apb {
 namespace {
-
-constexpr Index kWhole = std::numeric_limits<Index>::max();
 
 AttentionSetup plain_reading(const HeadsView<const double>& query, const ApbConfig& config) {
   AttentionSetup setup;

@@ -4,6 +4,7 @@
 /// case gives the truth; a known mistake is another setup of the same case.
 
 #include <functional>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -18,6 +19,9 @@ struct KeyStretch {
   HeadsView<const double> value;            ///< as key; no rows: the values are read as 0
   std::function<Index(Index row)> visible;  ///< keys seen by a query row; clipped to 0 … keys
 };
+
+/// "All keys" as an answer of KeyStretch::visible.
+inline constexpr Index kWhole = std::numeric_limits<Index>::max();
 
 /// Everything that decides out and lse of any row.
 struct AttentionSetup {

@@ -16,14 +16,12 @@ namespace {
 /// What mistakes are tried on: at most so many failing and so many right rows, and heads.
 constexpr std::size_t kFailingRows = 24;
 constexpr std::size_t kRightRows = 8;
-constexpr std::size_t kHeads = 4;
+constexpr std::size_t kTriedHeads = 4;
 
 /// A mistake explains an error that it makes this many times smaller.
 constexpr double kClearlySmaller = 10;
 /// Explanations within this factor of the best are ties.
 constexpr double kTie = 2;
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// At most `count` of the numbers, evenly spread, first and last included.
 std::vector<Index> spread(const std::vector<Index>& numbers, std::size_t count) {
@@ -49,7 +47,7 @@ Evidence gather_evidence(const WrongResult& wrong, const FailingRows& failing) {
   const auto right = spread(others(failing.rows, wrong.truth.lse.rows()), kRightRows);
   rows.insert(rows.end(), right.begin(), right.end());
   std::sort(rows.begin(), rows.end());
-  const std::vector<Index> heads = spread(failing.heads, kHeads);
+  const std::vector<Index> heads = spread(failing.heads, kTriedHeads);
 
   Evidence evidence{wrong, pick(wrong.truth, rows, heads), {}, {}};
   evidence.truth.max_abs_score = wrong.truth.max_abs_score;
@@ -108,7 +106,7 @@ bool explains_all(const Ratios& ratios, const Ratios& against_truth) {
 std::vector<Explanation> best_of(const std::vector<TriedMistake>& all, const Ratios& against_truth,
                                  bool (*is_explained)(const Ratios&, const Ratios&),
                                  double (*error_of)(const Ratios&), const std::string& prefix) {
-  double best = kInfinity;
+  double best = std::numeric_limits<double>::infinity();
   std::vector<Explanation> explanations;
   for (const TriedMistake& tried : all) {
     if (!is_explained(tried.ratios, against_truth)) continue;

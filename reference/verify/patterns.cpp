@@ -10,7 +10,7 @@
 namespace apb {
 namespace {
 
-constexpr std::array<Index, 4> kTiles{16, 32, 64, 128};
+constexpr std::array<Index, 4> kTileHeights{16, 32, 64, 128};
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// A run of rows that tiles may be counted from.
@@ -76,7 +76,7 @@ std::string hidden_nan(const WrongResult& wrong, const FailingRows& failing) {
 std::string last_partial_tile(const std::vector<Frame>& frames, const std::vector<Index>& rows) {
   for (const Frame& frame : frames) {
     if (rows.front() < frame.begin || rows.back() >= frame.end) continue;
-    for (const Index tile : kTiles) {
+    for (const Index tile : kTileHeights) {
       const Index full = (frame.end - frame.begin) / tile * tile;
       if (full > 0 && full < frame.end - frame.begin && rows.front() >= frame.begin + full) {
         return fmt::format("only {} beyond the last full tile of {} fail (from row {} on)",
@@ -93,7 +93,7 @@ std::string one_residue(const WrongResult& wrong, const std::vector<Frame>& fram
   if (rows.size() < 2) return {};
   for (const Frame& frame : frames) {
     if (rows.front() < frame.begin || rows.back() >= frame.end) continue;
-    for (const Index tile : kTiles) {
+    for (const Index tile : kTileHeights) {
       const Index residue = (rows.front() - frame.begin) % tile;
       const auto same = [&](Index row) {
         return row >= frame.begin && row < frame.end && (row - frame.begin) % tile == residue;

@@ -15,13 +15,17 @@ mkdir -p "$1"
 folder=$(realpath "$1")
 shift
 [ $# -gt 0 ] || set -- bookworm trixie
-mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
-  grep -oE 'https?://[^ ]+/debian/?( |$)' | head -1)
+mirror=$(grep -rhoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null |
+  head -1 || true)
+[ -n "$mirror" ] || { echo "no Debian mirror in /etc/apt/sources.list*" >&2; exit 3; }
 
-# Variables that say how this machine reaches the package registries, and the certificates they name.
-network=()
-while IFS= read -r line; do network+=("$line"); done < <(env | grep -iE '^(https?_proxy|no_proxy|pip_[a-z_]+|ssl_cert_file)=' || true)
-certificates=$(printf '%s\n' "${network[@]}" | sed -nE 's/^(PIP_CERT|SSL_CERT_FILE)=//p' | sort -u)
+# Variables that say how this machine reaches the package registries. A file of certificates that they
+# name goes along, where no package puts its own.
+certificates=${PIP_CERT:-${SSL_CERT_FILE:-}}
+network=(${certificates:+PIP_CERT=/etc/trusted-certificates.crt})
+while IFS= read -r line; do
+  network+=("$line")
+done < <(env | grep -iE '^(https?_proxy|no_proxy|pip_(index_url|extra_index_url|trusted_host|default_timeout))=' || true)
 
 # Runs a command in the root's checkout as its only user, who owns nothing yet.
 inside() {
@@ -32,12 +36,10 @@ inside() {
 }
 
 make_root() {
-  local suite=$1 root=$2 file
+  local suite=$1 root=$2
   debootstrap --variant=minbase "$suite" "$root" $mirror
-  for file in /etc/resolv.conf $certificates; do
-    mkdir -p "$root$(dirname "$file")"
-    cp "$file" "$root$file"
-  done
+  cp /etc/resolv.conf "$root/etc/resolv.conf"
+  [ -z "$certificates" ] || cp "$certificates" "$root/etc/trusted-certificates.crt"
   mount -t proc proc "$root/proc"
   mount --rbind --make-rslave /dev "$root/dev"
   mkdir -p "$root/home/nobody" "$root/home/my checkout"

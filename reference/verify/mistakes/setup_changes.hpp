@@ -3,14 +3,11 @@
 /// What the files of mistakes share: tile heights, and cutting a stretch of keys in two.
 
 #include <array>
-#include <limits>
 
 #include "reference/verify/known_mistakes.hpp"
 
 namespace apb {
 
-/// "All keys" as an answer of KeyStretch::visible.
-inline constexpr Index kWhole = std::numeric_limits<Index>::max();
 /// Heights of tiles that kernels use.
 inline constexpr std::array<Index, 4> kTiles{16, 32, 64, 128};
 
