@@ -1,4 +1,4 @@
-# Where everything is built, system packages, and the build itself. Needs $here, $cache, reasons.sh.
+# Where everything is built, system packages, and the build itself. Needs $here, $cache, messages.sh.
 
 root="$here/build"  # everything is built under it; choose_root may choose another
 as_it_is=           # not empty: $root is somebody else's and complete, nothing is set up in it

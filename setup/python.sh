@@ -1,5 +1,5 @@
 # The Python edge: a virtual environment with pinned wheels, and the demo's model, imported once.
-# Needs $here, $cache, build.sh, reasons.sh. What fails leaves its words in $reason.
+# Needs $here, $cache, build.sh, messages.sh. What fails leaves its words in $reason.
 
 requirements="$here/reference/tools/import/requirements.txt"
 export APB_WEIGHTS="${APB_WEIGHTS:-$cache/models/smollm2-135m-instruct.h5}"

@@ -7,7 +7,7 @@
 #include <iostream>
 #include <utility>
 
-#include "reference/core/hdf5_guard.hpp"
+#include "reference/core/hdf5/hdf5_guard.hpp"
 #include "reference/verify/judge.hpp"
 
 namespace {

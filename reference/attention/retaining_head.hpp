@@ -4,7 +4,7 @@
 /// trained network that guesses from a token's own projections how much later tokens will want it.
 
 #include "reference/core/counters.hpp"
-#include "reference/core/retaining_head_weights.hpp"
+#include "reference/core/weights/retaining_head_weights.hpp"
 
 namespace apb {
 

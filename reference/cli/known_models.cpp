@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "reference/cli/own_files.hpp"
+#include "reference/cli/installed_files.hpp"
 #include "reference/core/error.hpp"
 
 namespace apb {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "reference/core/model_shape_file.hpp"
+#include "reference/core/weights/model_shape_file.hpp"
 
 namespace apb {
 

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <new>
 
-#include "reference/core/memory.hpp"
+#include "reference/core/keep_freed_memory.hpp"
 
 namespace apb {
 namespace {

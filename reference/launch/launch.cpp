@@ -7,8 +7,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "reference/cli/installed_files.hpp"
 #include "reference/cli/launcher_environment.hpp"
-#include "reference/cli/own_files.hpp"
 #include "reference/cli/subprocess.hpp"
 #include "reference/cli/tool_main.hpp"
 #include "reference/comm/mpi_communicator.hpp"

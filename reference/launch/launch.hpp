@@ -14,7 +14,7 @@
 #include <string>
 #include <string_view>
 
-#include "reference/comm/ranks.hpp"
+#include "reference/comm/run_ranks.hpp"
 
 namespace apb {
 

@@ -11,7 +11,7 @@
 ///   template struct MethodCode<Method::kM, float>;
 ///   template struct MethodCode<Method::kM, double>;
 
-#include "reference/methods/method_code.hpp"
+#include "reference/methods/method_dispatch.hpp"
 
 namespace apb {
 

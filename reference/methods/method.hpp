@@ -10,7 +10,7 @@
 #include "reference/core/communicator.hpp"
 #include "reference/core/counters.hpp"
 #include "reference/core/heads_tensor.hpp"
-#include "reference/core/method_list.hpp"
+#include "reference/core/plans/method_list.hpp"
 
 namespace apb {
 

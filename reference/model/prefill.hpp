@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "reference/core/matrix.hpp"
-#include "reference/core/model_weights.hpp"
+#include "reference/core/weights/model_weights.hpp"
 #include "reference/methods/method.hpp"
 
 namespace apb {

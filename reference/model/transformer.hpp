@@ -8,7 +8,7 @@
 
 #include "reference/core/counters.hpp"
 #include "reference/core/matrix.hpp"
-#include "reference/core/model_weights.hpp"
+#include "reference/core/weights/model_weights.hpp"
 
 namespace apb {
 

@@ -8,7 +8,7 @@
 #include <memory>
 #include <vector>
 
-#include "reference/core/case_file.hpp"
+#include "reference/core/case/case_file.hpp"
 #include "reference/core/heads_tensor.hpp"
 
 namespace apb {

@@ -7,8 +7,8 @@
 #include <limits>
 
 #include "reference/verify/failing_rows.hpp"
-#include "reference/verify/known_mistakes.hpp"
-#include "reference/verify/patterns.hpp"
+#include "reference/verify/failure_patterns.hpp"
+#include "reference/verify/mistakes/mistake_list.hpp"
 
 namespace apb {
 namespace {

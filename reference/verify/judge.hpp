@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "reference/core/case/candidate_file.hpp"
 #include "reference/core/matrix.hpp"
 #include "reference/verify/budget.hpp"
 #include "reference/verify/diagnosis.hpp"

@@ -2,6 +2,7 @@
 /// \file
 /// Judges a query pass: every rank's partial out and lse, and the merged ones.
 
+#include "reference/core/case/candidate_file.hpp"
 #include "reference/verify/judge.hpp"
 
 namespace apb {

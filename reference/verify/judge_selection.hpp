@@ -2,6 +2,7 @@
 /// \file
 /// Judges importance (by an error budget, or exactly) and selection (always exactly).
 
+#include "reference/core/case/candidate_file.hpp"
 #include "reference/verify/judge.hpp"
 
 namespace apb {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "reference/core/case_file.hpp"
+#include "reference/core/case/case_file.hpp"
 #include "reference/core/matrix.hpp"
 #include "reference/verify/truth.hpp"
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "reference/core/apb_plugin.h"
-#include "reference/core/case_file.hpp"
+#include "reference/core/case/case_file.hpp"
 #include "reference/core/heads_tensor.hpp"
 
 namespace apb {

@@ -4,9 +4,9 @@
 
 #include "reference/core/parallel_for.hpp"
 #include "tests/attention/attention_case.hpp"
-#include "tests/catch.hpp"
-#include "tests/compare.hpp"
-#include "tests/moved_tensor.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/compare.hpp"
+#include "tests/support/moved_tensor.hpp"
 
 namespace apb {
 namespace {

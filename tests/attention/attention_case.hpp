@@ -6,7 +6,7 @@
 
 #include "reference/attention/attention.hpp"
 #include "reference/core/heads_tensor.hpp"
-#include "tests/random_tensors.hpp"
+#include "tests/support/random_tensors.hpp"
 
 namespace apb {
 

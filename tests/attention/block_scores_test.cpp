@@ -7,11 +7,11 @@
 #include <limits>
 #include <stdexcept>
 
-#include "tests/catch.hpp"
-#include "tests/compare.hpp"
-#include "tests/local_ranks.hpp"
-#include "tests/moved_tensor.hpp"
-#include "tests/random_tensors.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/compare.hpp"
+#include "tests/support/local_ranks.hpp"
+#include "tests/support/moved_tensor.hpp"
+#include "tests/support/random_tensors.hpp"
 
 namespace apb {
 namespace {

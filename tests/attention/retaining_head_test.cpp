@@ -9,10 +9,10 @@
 
 #include "reference/attention/block_scores.hpp"
 #include "reference/core/parallel_for.hpp"
-#include "tests/catch.hpp"
-#include "tests/compare.hpp"
-#include "tests/local_ranks.hpp"
-#include "tests/random_tensors.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/compare.hpp"
+#include "tests/support/local_ranks.hpp"
+#include "tests/support/random_tensors.hpp"
 
 namespace apb {
 namespace {

@@ -7,9 +7,9 @@
 #include <limits>
 #include <numeric>
 
-#include "tests/catch.hpp"
-#include "tests/compare.hpp"
-#include "tests/random_tensors.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/compare.hpp"
+#include "tests/support/random_tensors.hpp"
 
 namespace apb {
 namespace {

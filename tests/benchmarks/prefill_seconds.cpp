@@ -9,8 +9,8 @@
 #include <random>
 #include <string>
 
-#include "reference/comm/ranks.hpp"
-#include "reference/core/memory.hpp"
+#include "reference/comm/run_ranks.hpp"
+#include "reference/core/keep_freed_memory.hpp"
 #include "reference/core/parallel_for.hpp"
 #include "reference/model/evaluate.hpp"
 

@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "reference/core/error.hpp"
-#include "tests/catch.hpp"
-#include "tests/temporary_folder.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace apb {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <map>
 
-#include "tests/catch.hpp"
+#include "tests/support/catch.hpp"
 
 namespace apb {
 namespace {

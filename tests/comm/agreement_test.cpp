@@ -6,8 +6,8 @@
 #include <atomic>
 #include <stdexcept>
 
-#include "tests/catch.hpp"
-#include "tests/local_ranks.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/local_ranks.hpp"
 
 namespace apb {
 namespace {

@@ -7,12 +7,12 @@
 #include <numeric>
 #include <stdexcept>
 
-#include "reference/comm/ranks.hpp"
+#include "reference/comm/run_ranks.hpp"
 #include "reference/core/parallel_for.hpp"
-#include "tests/catch.hpp"
 #include "tests/comm/exercise.hpp"
-#include "tests/local_ranks.hpp"
-#include "tests/room_for_threads.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/local_ranks.hpp"
+#include "tests/support/room_for_threads.hpp"
 
 namespace apb {
 namespace {

@@ -18,14 +18,14 @@
 
 #include "reference/comm/mpi_communicator.hpp"
 #include "reference/core/error.hpp"
-#include "reference/core/method_list.hpp"
 #include "reference/core/parallel_for.hpp"
-#include "reference/core/toy_model.hpp"
+#include "reference/core/plans/method_list.hpp"
+#include "reference/core/weights/toy_model.hpp"
 #include "reference/model/decode.hpp"
-#include "tests/adapted_config.hpp"
 #include "tests/comm/exercise.hpp"
 #include "tests/comm/outcome.hpp"
 #include "tests/model/model_system.hpp"
+#include "tests/support/adapted_config.hpp"
 
 namespace apb {
 namespace {

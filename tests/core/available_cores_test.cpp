@@ -9,8 +9,8 @@
 #include <limits>
 #include <thread>
 
-#include "tests/catch.hpp"
-#include "tests/temporary_folder.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace apb {
 namespace {

@@ -7,8 +7,8 @@
 #include <numeric>
 #include <stdexcept>
 
-#include "tests/catch.hpp"
-#include "tests/random_tensors.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/random_tensors.hpp"
 
 namespace apb {
 namespace {

@@ -9,8 +9,8 @@
 
 #include "reference/core/block_layout.hpp"
 #include "reference/core/error.hpp"
-#include "tests/catch.hpp"
-#include "tests/refusal.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/refusal.hpp"
 
 namespace apb {
 namespace {

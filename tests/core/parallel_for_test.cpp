@@ -13,8 +13,8 @@
 
 #include "reference/core/available_cores.hpp"
 #include "reference/core/error.hpp"
-#include "tests/catch.hpp"
-#include "tests/room_for_threads.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/room_for_threads.hpp"
 
 namespace apb {
 namespace {

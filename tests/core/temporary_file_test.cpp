@@ -7,9 +7,9 @@
 #include <array>
 #include <filesystem>
 
-#include "reference/core/hdf5_file.hpp"
-#include "tests/catch.hpp"
-#include "tests/temporary_folder.hpp"
+#include "reference/core/hdf5/hdf5_file.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace apb {
 namespace {

@@ -4,11 +4,11 @@
 #include <cmath>
 #include <limits>
 
-#include "reference/core/case_file.hpp"
+#include "reference/core/case/case_file.hpp"
 #include "reference/core/error.hpp"
-#include "tests/catch.hpp"
-#include "tests/compare.hpp"
-#include "tests/random_tensors.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/compare.hpp"
+#include "tests/support/random_tensors.hpp"
 
 namespace apb {
 namespace {

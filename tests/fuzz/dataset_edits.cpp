@@ -6,7 +6,7 @@
 #include <array>
 #include <optional>
 
-#include "reference/core/hdf5_file.hpp"
+#include "reference/core/hdf5/hdf5_file.hpp"
 #include "tests/fuzz/edited_file.hpp"
 #include "tests/fuzz/stored_types.hpp"
 

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <stdexcept>
 
-#include "reference/core/hdf5_file.hpp"
+#include "reference/core/hdf5/hdf5_file.hpp"
 
 namespace apb {
 namespace {

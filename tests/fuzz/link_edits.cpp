@@ -3,7 +3,7 @@
 
 #include <hdf5.h>
 
-#include "reference/core/hdf5_file.hpp"
+#include "reference/core/hdf5/hdf5_file.hpp"
 #include "tests/fuzz/edited_file.hpp"
 #include "tests/fuzz/stored_types.hpp"
 

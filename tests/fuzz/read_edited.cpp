@@ -1,11 +1,11 @@
 #include "tests/fuzz/read_edited.hpp"
 
 #include "reference/core/error.hpp"
-#include "tests/core/sample_case.hpp"
+#include "tests/core/case/sample_case.hpp"
 #include "tests/fuzz/edited_file.hpp"
 #include "tests/fuzz/reader_contract.hpp"
 #include "tests/fuzz/seed_files.hpp"
-#include "tests/temporary_folder.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace apb {
 namespace {

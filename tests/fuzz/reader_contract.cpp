@@ -8,7 +8,7 @@
 #include <cmath>
 #include <limits>
 
-#include "tests/compare.hpp"
+#include "tests/support/compare.hpp"
 
 namespace apb {
 namespace {

@@ -5,7 +5,8 @@
 #include <stdexcept>
 #include <string_view>
 
-#include "reference/core/case_file.hpp"
+#include "reference/core/case/candidate_file.hpp"
+#include "reference/core/case/case_file.hpp"
 
 namespace apb {
 

@@ -8,10 +8,10 @@
 #include <fstream>
 #include <random>
 
-#include "tests/catch.hpp"
 #include "tests/fuzz/read_edited.hpp"
 #include "tests/fuzz/reader_contract.hpp"
 #include "tests/fuzz/seed_files.hpp"
+#include "tests/support/catch.hpp"
 
 namespace apb {
 namespace {

@@ -4,9 +4,9 @@
 
 #include <fstream>
 
-#include "reference/core/hdf5_file.hpp"
-#include "tests/core/sample_case.hpp"
-#include "tests/temporary_folder.hpp"
+#include "reference/core/hdf5/hdf5_file.hpp"
+#include "tests/core/case/sample_case.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace apb {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "reference/core/case_file.hpp"
+#include "reference/core/case/case_file.hpp"
 
 namespace apb {
 

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "reference/core/hdf5_file.hpp"
+#include "reference/core/hdf5/hdf5_file.hpp"
 
 namespace apb {
 

@@ -3,10 +3,10 @@
 #include <cmath>
 
 #include "tests/attention/naive_attention.hpp"
-#include "tests/catch.hpp"
-#include "tests/compare.hpp"
-#include "tests/local_ranks.hpp"
 #include "tests/methods/attention_system.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/compare.hpp"
+#include "tests/support/local_ranks.hpp"
 
 namespace apb {
 namespace {

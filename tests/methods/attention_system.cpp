@@ -5,7 +5,7 @@
 
 #include "reference/attention/visibility.hpp"
 #include "tests/attention/naive_attention.hpp"
-#include "tests/local_ranks.hpp"
+#include "tests/support/local_ranks.hpp"
 
 namespace apb {
 namespace {

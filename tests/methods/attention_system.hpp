@@ -8,7 +8,7 @@
 
 #include "reference/core/heads_tensor.hpp"
 #include "reference/methods/method.hpp"
-#include "tests/random_tensors.hpp"
+#include "tests/support/random_tensors.hpp"
 
 namespace apb {
 

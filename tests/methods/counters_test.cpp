@@ -4,8 +4,8 @@
 
 #include <limits>
 
-#include "tests/catch.hpp"
 #include "tests/methods/attention_system.hpp"
+#include "tests/support/catch.hpp"
 
 namespace apb {
 namespace {

@@ -4,9 +4,9 @@
 
 #include "reference/attention/merge.hpp"
 #include "tests/attention/naive_attention.hpp"
-#include "tests/catch.hpp"
-#include "tests/compare.hpp"
 #include "tests/methods/attention_system.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/compare.hpp"
 
 namespace apb {
 namespace {

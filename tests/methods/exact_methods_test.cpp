@@ -1,11 +1,11 @@
 // Ring, zigzag Ring and Ulysses compute full attention, however the document is cut.
 
 #include "reference/core/error.hpp"
-#include "tests/adapted_config.hpp"
 #include "tests/attention/naive_attention.hpp"
-#include "tests/catch.hpp"
-#include "tests/compare.hpp"
 #include "tests/methods/attention_system.hpp"
+#include "tests/support/adapted_config.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/compare.hpp"
 
 namespace apb {
 namespace {

@@ -2,11 +2,11 @@
 // passing, block] also against the mask is_visible, and the mask against its words.
 
 #include "reference/attention/visibility.hpp"
-#include "tests/adapted_config.hpp"
 #include "tests/attention/naive_attention.hpp"
-#include "tests/catch.hpp"
-#include "tests/compare.hpp"
 #include "tests/methods/visible_tokens.hpp"
+#include "tests/support/adapted_config.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/compare.hpp"
 
 namespace apb {
 namespace {

@@ -1,9 +1,9 @@
 // The authors' convention loses tokens: those that rank 0 rules out as anchor tokens but that the
 // anchor has no room for, because the embedded query takes it (docs/authors-code.md, D2).
 
-#include "tests/catch.hpp"
-#include "tests/compare.hpp"
 #include "tests/methods/attention_system.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/compare.hpp"
 
 namespace apb {
 namespace {

@@ -1,14 +1,14 @@
 // Query pass and decode over caches on several ranks.
 
 #include "reference/model/decode.hpp"
-#include "reference/core/toy_model.hpp"
+#include "reference/core/weights/toy_model.hpp"
 
 #include <stdexcept>
 
-#include "tests/catch.hpp"
-#include "tests/compare.hpp"
 #include "tests/model/model_system.hpp"
 #include "tests/model/naive_llama.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/compare.hpp"
 
 namespace apb {
 namespace {

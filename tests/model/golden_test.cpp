@@ -11,11 +11,11 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "reference/io/model_source.hpp"
 #include "reference/model/decode.hpp"
 #include "reference/model/transformer.hpp"
-#include "tests/catch.hpp"
+#include "reference/model_io/model_source.hpp"
 #include "tests/model/prompt_hidden.hpp"
+#include "tests/support/catch.hpp"
 
 namespace apb {
 namespace {

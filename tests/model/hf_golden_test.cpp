@@ -10,11 +10,11 @@
 #include <nlohmann/json.hpp>
 
 #include "reference/cli/subprocess.hpp"
-#include "reference/io/tokenizer.hpp"
 #include "reference/model/transformer.hpp"
-#include "tests/catch.hpp"
+#include "reference/model_io/tokenizer.hpp"
 #include "tests/model/prompt_hidden.hpp"
-#include "tests/temporary_folder.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace apb {
 namespace {

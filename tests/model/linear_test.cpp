@@ -4,10 +4,10 @@
 #include <stdexcept>
 
 #include "reference/core/parallel_for.hpp"
-#include "tests/catch.hpp"
-#include "tests/compare.hpp"
 #include "tests/model/naive_llama.hpp"
-#include "tests/random_tensors.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/compare.hpp"
+#include "tests/support/random_tensors.hpp"
 
 namespace apb {
 namespace {

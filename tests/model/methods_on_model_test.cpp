@@ -1,12 +1,12 @@
 // Every exact method gives the toy model's own answers: hidden states, caches, nll, decode. So does
 // Spava that keeps everything, its query fused into the prefill, and APE with one context.
 
-#include "reference/core/toy_model.hpp"
+#include "reference/core/weights/toy_model.hpp"
 #include "reference/model/decode.hpp"
-#include "tests/catch.hpp"
-#include "tests/compare.hpp"
 #include "tests/model/model_system.hpp"
 #include "tests/model/naive_llama.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/compare.hpp"
 
 namespace apb {
 namespace {

@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "reference/core/matrix.hpp"
-#include "reference/core/model_weights.hpp"
+#include "reference/core/weights/model_weights.hpp"
 #include "reference/model/prefill.hpp"
-#include "tests/local_ranks.hpp"
-#include "tests/random_tensors.hpp"
+#include "tests/support/local_ranks.hpp"
+#include "tests/support/random_tensors.hpp"
 
 namespace apb {
 

@@ -1,12 +1,12 @@
 // Prefill of the toy model: against a plain forward pass, and methods against each other.
 
 #include "reference/model/prefill.hpp"
-#include "reference/core/toy_model.hpp"
+#include "reference/core/weights/toy_model.hpp"
 
-#include "tests/catch.hpp"
-#include "tests/compare.hpp"
 #include "tests/model/model_system.hpp"
 #include "tests/model/naive_llama.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/compare.hpp"
 
 namespace apb {
 namespace {

@@ -2,11 +2,11 @@
 
 #include <stdexcept>
 
-#include "reference/core/toy_model.hpp"
-#include "tests/catch.hpp"
-#include "tests/compare.hpp"
+#include "reference/core/weights/toy_model.hpp"
 #include "tests/model/model_system.hpp"
 #include "tests/model/naive_llama.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/compare.hpp"
 
 namespace apb {
 namespace {

@@ -1,7 +1,7 @@
 // The parts of a decoder layer against their formulas.
 
 #include "reference/model/transformer.hpp"
-#include "reference/core/toy_model.hpp"
+#include "reference/core/weights/toy_model.hpp"
 
 #include <array>
 #include <cmath>
@@ -9,10 +9,10 @@
 #include <numbers>
 
 #include "reference/core/error.hpp"
-#include "tests/catch.hpp"
-#include "tests/compare.hpp"
 #include "tests/model/naive_llama.hpp"
-#include "tests/random_tensors.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/compare.hpp"
+#include "tests/support/random_tensors.hpp"
 
 namespace apb {
 namespace {

@@ -7,7 +7,7 @@
 #include <limits>
 #include <stdexcept>
 
-#include "tests/catch.hpp"
+#include "tests/support/catch.hpp"
 
 namespace apb {
 namespace {

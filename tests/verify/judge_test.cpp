@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "reference/core/error.hpp"
-#include "tests/catch.hpp"
+#include "tests/support/catch.hpp"
 #include "tests/verify/verify_case.hpp"
 
 namespace apb {

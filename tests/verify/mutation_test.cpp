@@ -6,9 +6,9 @@
 #include <limits>
 #include <numbers>
 
-#include "reference/verify/known_mistakes.hpp"
-#include "tests/catch.hpp"
-#include "tests/verify/wrong_candidates.hpp"
+#include "reference/verify/mistakes/mistake_list.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/verify/diagnosis_cases.hpp"
 
 namespace apb {
 namespace {

@@ -1,7 +1,7 @@
 // Right kernels are never rejected: three types, tiles of 32 to 256, split KV, reversed sums, from
 // one row to thousands, hundreds of seeds.
 
-#include "tests/catch.hpp"
+#include "tests/support/catch.hpp"
 #include "tests/verify/verify_case.hpp"
 
 namespace apb {

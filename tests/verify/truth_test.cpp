@@ -7,8 +7,8 @@
 
 #include "reference/core/parallel_for.hpp"
 #include "tests/attention/naive_attention.hpp"
-#include "tests/catch.hpp"
-#include "tests/compare.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/compare.hpp"
 #include "tests/verify/verify_case.hpp"
 
 namespace apb {

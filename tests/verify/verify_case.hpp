@@ -7,8 +7,9 @@
 #include <functional>
 
 #include "reference/attention/visibility.hpp"
+#include "reference/core/case/candidate_file.hpp"
 #include "reference/verify/judge.hpp"
-#include "tests/random_tensors.hpp"
+#include "tests/support/random_tensors.hpp"
 
 namespace apb {
 

@@ -2,7 +2,7 @@
 /// \file
 /// APB's plan: what is given, as it is given.
 
-#include "reference/core/work.hpp"
+#include "reference/core/plans/layer_work.hpp"
 
 namespace apb {
 

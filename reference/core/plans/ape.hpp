@@ -2,7 +2,7 @@
 /// \file
 /// APE's plan: contexts behind copies of one prefix, all at the same positions.
 
-#include "reference/core/work.hpp"
+#include "reference/core/plans/layer_work.hpp"
 
 namespace apb {
 

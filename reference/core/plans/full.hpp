@@ -2,7 +2,7 @@
 /// \file
 /// Full attention's plan: rank 0 computes the whole document, the others wait.
 
-#include "reference/core/work.hpp"
+#include "reference/core/plans/layer_work.hpp"
 
 namespace apb {
 

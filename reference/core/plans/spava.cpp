@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "reference/core/error.hpp"
-#include "reference/core/work_parts.hpp"
+#include "reference/core/plans/work_formulas.hpp"
 
 namespace apb {
 

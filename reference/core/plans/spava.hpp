@@ -2,7 +2,7 @@
 /// \file
 /// Spava's plan: 2 H virtual blocks in zigzag order behind one anchor (methods/spava.cpp).
 
-#include "reference/core/work.hpp"
+#include "reference/core/plans/layer_work.hpp"
 
 namespace apb {
 

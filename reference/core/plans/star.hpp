@@ -2,7 +2,7 @@
 /// \file
 /// Star Attention's plan: an anchor before every block but the first, nothing exchanged.
 
-#include "reference/core/work.hpp"
+#include "reference/core/plans/layer_work.hpp"
 
 namespace apb {
 

@@ -1,6 +1,6 @@
 #include "reference/core/plans/ulysses.hpp"
 
-#include "reference/core/work_parts.hpp"
+#include "reference/core/plans/work_formulas.hpp"
 
 namespace apb {
 

@@ -2,7 +2,7 @@
 /// \file
 /// Ulysses' plan: blocks in order; rank r attends with KV heads [r h_kv / H, (r + 1) h_kv / H).
 
-#include "reference/core/work.hpp"
+#include "reference/core/plans/layer_work.hpp"
 
 namespace apb {
 

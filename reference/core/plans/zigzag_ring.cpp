@@ -2,7 +2,8 @@
 
 #include "reference/core/error.hpp"
 #include "reference/core/plans/full.hpp"
-#include "reference/core/work_parts.hpp"
+#include "reference/core/plans/ring.hpp"
+#include "reference/core/plans/work_formulas.hpp"
 
 namespace apb {
 

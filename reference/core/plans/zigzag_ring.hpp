@@ -2,7 +2,7 @@
 /// \file
 /// Zigzag ring attention's plan: 2 H chunks, rank r holds an early one and a late one.
 
-#include "reference/core/work.hpp"
+#include "reference/core/plans/layer_work.hpp"
 
 namespace apb {
 

@@ -4,12 +4,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "reference/cases/preset_case.hpp"
-#include "reference/cases/random_case.hpp"
+#include "reference/case_makers/preset_case.hpp"
+#include "reference/case_makers/random_case.hpp"
 #include "reference/cli/tool_main.hpp"
-#include "reference/core/hdf5_file.hpp"
-#include "reference/core/hdf5_guard.hpp"
-#include "reference/core/row_sample.hpp"
+#include "reference/core/case/row_sample.hpp"
+#include "reference/core/hdf5/hdf5_file.hpp"
+#include "reference/core/hdf5/hdf5_guard.hpp"
 #include "reference/tools/case/case_options.hpp"
 #include "reference/tools/case/case_summary.hpp"
 #include "reference/tools/case/model_case.hpp"

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "reference/cases/preset_case.hpp"
-#include "reference/cases/random_case.hpp"
+#include "reference/case_makers/preset_case.hpp"
+#include "reference/case_makers/random_case.hpp"
 #include "reference/cli/number_checks.hpp"
 #include "reference/cli/unused_options.hpp"
 #include "reference/core/error.hpp"

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "reference/io/model_source.hpp"
 #include "reference/methods/method.hpp"
+#include "reference/model_io/model_source.hpp"
 
 namespace apb {
 

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "reference/core/case_file.hpp"
+#include "reference/core/case/case_file.hpp"
 
 namespace apb {
 

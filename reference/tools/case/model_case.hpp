@@ -2,7 +2,7 @@
 /// \file
 /// A case from one layer of a model's real prefill.
 
-#include "reference/cases/case_system.hpp"
+#include "reference/case_makers/assemble_case.hpp"
 #include "reference/tools/case/case_options.hpp"
 
 namespace apb {

@@ -9,9 +9,9 @@
 #include "reference/cli/text_table.hpp"
 #include "reference/cli/tool_main.hpp"
 #include "reference/core/available_cores.hpp"
-#include "reference/io/model_source.hpp"
-#include "reference/io/request_json.hpp"
 #include "reference/launch/launch.hpp"
+#include "reference/model_io/model_source.hpp"
+#include "reference/model_io/request_json.hpp"
 #include "reference/tools/demo/demo_report.hpp"
 
 namespace apb {

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "reference/io/tokenizer.hpp"
+#include "reference/model_io/tokenizer.hpp"
 
 namespace apb {
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "reference/core/work.hpp"
+#include "reference/core/plans/layer_work.hpp"
 #include "reference/tools/explain/drawing.hpp"
 
 namespace apb {

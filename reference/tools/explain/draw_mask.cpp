@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "reference/core/work.hpp"
+#include "reference/core/plans/layer_work.hpp"
 #include "reference/tools/explain/drawing.hpp"
 #include "reference/tools/explain/mask_axes.hpp"
 

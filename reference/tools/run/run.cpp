@@ -2,9 +2,9 @@
 
 #include "reference/cli/progress.hpp"
 #include "reference/cli/tool_main.hpp"
-#include "reference/io/request_json.hpp"
-#include "reference/io/trace_file.hpp"
 #include "reference/launch/launch.hpp"
+#include "reference/model_io/request_json.hpp"
+#include "reference/model_io/trace_file.hpp"
 #include "reference/tools/run/run_report.hpp"
 #include "reference/tools/run/run_request.hpp"
 

@@ -1,7 +1,7 @@
 #include "reference/tools/run/run_options.hpp"
 
 #include "reference/cli/number_checks.hpp"
-#include "reference/core/method_list.hpp"
+#include "reference/core/plans/method_list.hpp"
 
 namespace apb {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "reference/io/model_source.hpp"
+#include "reference/model_io/model_source.hpp"
 
 namespace apb {
 

@@ -4,7 +4,7 @@
 
 #include <numeric>
 
-#include "reference/io/request_json.hpp"
+#include "reference/model_io/request_json.hpp"
 
 namespace apb {
 

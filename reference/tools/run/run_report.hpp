@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "reference/io/tokenizer.hpp"
 #include "reference/model/evaluate.hpp"
+#include "reference/model_io/tokenizer.hpp"
 
 namespace apb {
 

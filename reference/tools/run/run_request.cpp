@@ -11,8 +11,8 @@
 #include "reference/cli/unused_options.hpp"
 #include "reference/cli/whole_file.hpp"
 #include "reference/core/error.hpp"
-#include "reference/core/hdf5_file.hpp"
-#include "reference/io/request_json.hpp"
+#include "reference/core/hdf5/hdf5_file.hpp"
+#include "reference/model_io/request_json.hpp"
 
 namespace apb {
 namespace {

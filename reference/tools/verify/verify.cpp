@@ -11,9 +11,9 @@
 #include "reference/cli/number_checks.hpp"
 #include "reference/cli/tool_main.hpp"
 #include "reference/cli/whole_file.hpp"
-#include "reference/core/hdf5_guard.hpp"
+#include "reference/core/case/row_sample.hpp"
+#include "reference/core/hdf5/hdf5_guard.hpp"
 #include "reference/core/regular_file.hpp"
-#include "reference/core/row_sample.hpp"
 #include "reference/tools/verify/verify_report.hpp"
 
 namespace apb {

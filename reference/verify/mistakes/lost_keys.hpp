@@ -2,7 +2,7 @@
 /// \file
 /// The last keys of a segment, lost or read as 0, as at the end of a tile.
 
-#include "reference/verify/known_mistakes.hpp"
+#include "reference/verify/mistakes/mistake_list.hpp"
 
 namespace apb {
 

@@ -2,7 +2,7 @@
 /// \file
 /// The mistakes of taking the ranks' kept entries in the wrong order from what was gathered.
 
-#include "reference/verify/known_mistakes.hpp"
+#include "reference/verify/mistakes/mistake_list.hpp"
 
 namespace apb {
 

@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "reference/verify/known_mistakes.hpp"
+#include "reference/verify/mistakes/mistake_list.hpp"
 
 namespace apb {
 

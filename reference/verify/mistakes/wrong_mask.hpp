@@ -2,7 +2,7 @@
 /// \file
 /// Masks that show too many keys or too few.
 
-#include "reference/verify/known_mistakes.hpp"
+#include "reference/verify/mistakes/mistake_list.hpp"
 
 namespace apb {
 

@@ -2,7 +2,7 @@
 /// \file
 /// The right keys, turned into wrong numbers: head map, base of the logarithm, scale.
 
-#include "reference/verify/known_mistakes.hpp"
+#include "reference/verify/mistakes/mistake_list.hpp"
 
 namespace apb {
 

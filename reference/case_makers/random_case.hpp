@@ -1,0 +1,42 @@
+#pragma once
+/// \file
+/// Cases made of seeded random numbers, ordinary or meant to hurt.
+
+#include <string_view>
+
+#include "reference/case_makers/assemble_case.hpp"
+#include "reference/core/seeded_random.hpp"
+
+namespace apb {
+
+/// What kernels stumble over.
+enum class Adversary {
+  kNone,
+  kHugeLogits,     ///< all logits equal and huge
+  kTinyLogits,     ///< all logits thousands below zero
+  kTies,           ///< many equal importances
+  kSignedZeros,    ///< zeros of both signs in keys, values and importance
+  kNanOutside,     ///< NaN in the last key and value of a block: only the last row sees it
+  kOffTile,        ///< lengths beside every tile
+  kEmptySegments,  ///< ranks without a block, ranks that pass nothing
+};
+
+/// \throws BadInput on an unknown name, listing the known ones
+[[nodiscard]] Adversary parse_adversary(std::string_view name);
+/// Names of all, for a help text.
+[[nodiscard]] std::string adversary_names();
+
+/// Lengths that an option may still change. kOffTile and kEmptySegments have their own.
+[[nodiscard]] ApbConfig default_lengths(Adversary adversary);
+
+/// Rows of bell-shaped numbers (mean 0, variance 1), rounded.
+[[nodiscard]] RowTensors random_rows(const ApbConfig& config, ValueType type, Index rows,
+                                     SeededRandom& random);
+
+/// A case of all ranks. Anchors are the same rows on every rank, as in a real system.
+/// \param config made by method_config
+/// \param decode adds a query pass
+[[nodiscard]] CaseFile random_case(Method method, const ApbConfig& config, ValueType type,
+                                   Adversary adversary, bool decode);
+
+}  // namespace apb

@@ -1,0 +1,119 @@
+#include "reference/core/hdf5/hdf5_guard.hpp"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <cstdio>
+#include <utility>
+
+#include "reference/core/error.hpp"
+#include "reference/core/hdf5/hdf5_file.hpp"
+#include "reference/core/hdf5/hdf5_walk.hpp"
+#include "reference/core/regular_file.hpp"
+
+namespace apb {
+namespace {
+
+/// Time of the processor and memory that the child may take for the file's structure, and again for
+/// each box of data. Milliseconds do, but for one broken file in a thousand libhdf5 never ends.
+constexpr rlim_t kStepSeconds = 5;
+constexpr rlim_t kStepBytes = rlim_t{2} << 30U;
+/// A box of many bytes gets more: time at a rate that inflating reaches easily, and memory for the
+/// values, and for a chunk packed and unpacked.
+constexpr rlim_t kBytesPerSecond = 20 << 20U;
+constexpr rlim_t kMemoryPerByte = 3;
+
+/// Address space that this process takes now. Under a sanitizer that is terabytes.
+rlim_t own_bytes() {
+  unsigned long long pages = 0;
+  std::FILE* const file = std::fopen("/proc/self/statm", "r");
+  if (file == nullptr) return 0;
+  const bool found = std::fscanf(file, "%llu", &pages) == 1;
+  std::fclose(file);
+  return found ? static_cast<rlim_t>(pages) * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) : 0;
+}
+
+/// Gives this process time and memory for the next step, beside what it has taken already.
+/// \param bytes values that the step reads
+void allow_step(rlim_t bytes) {
+  // A timer anew for each step. (A limit on all time would have to be raised by the time used so
+  // far, which the system counts in two ways that drift apart.)
+  itimerval time{};
+  time.it_value.tv_sec = static_cast<time_t>(kStepSeconds + bytes / kBytesPerSecond);
+  setitimer(ITIMER_PROF, &time, nullptr);  // ends the process with SIGPROF
+  rlimit memory{};
+  getrlimit(RLIMIT_AS, &memory);
+  const rlim_t own = own_bytes();
+  if (own == 0) return;  // not told
+  memory.rlim_cur = std::min(memory.rlim_max, own + kStepBytes + kMemoryPerByte * bytes);
+  setrlimit(RLIMIT_AS, &memory);
+}
+
+/// All that comes out of a pipe until its end; the last line without its newline.
+std::string last_line_of(int pipe) {
+  std::string line;
+  std::string last;
+  char letter = 0;
+  while (read(pipe, &letter, 1) == 1) {
+    if (letter == '\n') {
+      last = std::exchange(line, {});
+    } else {
+      line += letter;
+    }
+  }
+  return last;
+}
+
+void limit_child() {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // nobody waits for the answer any more
+  // A crash here is an answer, not something to report: no handlers, no core, no words.
+  for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGPROF}) {
+    std::signal(signal, SIG_DFL);
+  }
+  allow_step(0);
+  const rlimit no_core{0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
+  dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
+}
+
+/// The child process, whatever happens in it, ends here.
+[[noreturn]] void be_child(const std::string& path, int report) noexcept {
+  int status = 1;
+  try {
+    limit_child();
+    const auto tell_parent = [&](const char* object) { dprintf(report, "%s\n", object); };
+    if (walk_hdf5(path, {tell_parent, allow_step})) status = 0;
+  } catch (...) {  // the status says it
+  }
+  _exit(status);
+}
+
+}  // namespace
+
+void check_hdf5_in_child(const std::string& path) {
+  silence_hdf5();
+  require_regular_file(path);
+  std::array<int, 2> report{};
+  if (pipe2(report.data(), O_CLOEXEC) != 0) throw CannotRun(path + ": cannot make a pipe");
+  const pid_t child = fork();
+  if (child < 0) throw CannotRun(path + ": cannot start a process to read it");
+  if (child == 0) be_child(path, report[1]);
+  close(report[1]);
+  const std::string last_object = last_line_of(report[0]);
+  close(report[0]);
+  int status = 0;
+  if (waitpid(child, &status, 0) != child) throw CannotRun(path + ": lost the reading process");
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
+  if (last_object.empty()) throw BadInput(path + ": not an HDF5 file, truncated or corrupt");
+  throw BadInput(
+      fmt::format("{}: corrupt file (at /{})", path, last_object == "." ? "" : last_object));
+}
+
+}  // namespace apb
