@@ -12,8 +12,8 @@ from pathlib import Path
 
 CORE = "reference/core"
 CLI = "reference/cli"
-REFERENCE = {f"reference/{room}" for room in ("attention", "cases", "cli", "comm", "core", "io", "launch", "methods",
-                                              "model", "tools", "training", "verify")}
+REFERENCE = {f"reference/{room}" for room in ("attention", "case_makers", "cli", "comm", "core", "launch", "methods",
+                                              "model", "model_io", "tools", "training", "verify")}
 
 # What each room may include besides itself; docs/conventions.md says it in words. The communicator that methods and
 # models are written against is an interface in core: only those who start ranks choose what is behind it.
