@@ -13,7 +13,7 @@ if(APB_WARNINGS_AS_ERRORS)
 endif()
 
 # Known false alarms of GCC.
-if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+if(PROJECT_IS_TOP_LEVEL AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # On std::optional, whose value it takes for read where it is not there (GCC bug 80635; seen with
   # 14), and in 12 on its own AVX-512 intrinsics, which start from an undefined register on purpose
   # (GCC bug 105593).

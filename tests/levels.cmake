@@ -13,7 +13,8 @@ set(level_tests
   support/compare.cpp support/random_tensors.cpp attention/naive_attention.cpp methods/attention_system.cpp
   model/naive_llama.cpp attention/attend_invariance_test.cpp attention/merge_test.cpp
   methods/exact_methods_test.cpp methods/identities_test.cpp methods/visible_tokens.cpp
-  model/hf_golden_test.cpp model/prefill_test.cpp ${PROJECT_SOURCE_DIR}/reference/model_io/tokenizer.cpp)
+  model/hf_golden_test.cpp model/prefill_test.cpp
+  ${PROJECT_SOURCE_DIR}/reference/model_io/tokenizer.cpp ${PROJECT_SOURCE_DIR}/reference/model_io/utf8.cpp)
 set_source_files_properties(${level_tests} PROPERTIES UNITY_GROUP tests)
 
 foreach(level IN ITEMS x86-64-v2 x86-64-v3 x86-64-v4)

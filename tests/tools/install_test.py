@@ -31,7 +31,7 @@ def installed(checks: Checks, build: Path, folder: Path) -> Path:
 
 def what_is_there(checks: Checks, prefix: Path) -> None:
     listing = [path.relative_to(prefix).as_posix() for path in prefix.rglob("*") if path.is_file()]
-    for name in (*(f"bin/{tool}" for tool in TOOLS), "include/apb/reference/core/case_file.hpp",
+    for name in (*(f"bin/{tool}" for tool in TOOLS), "include/apb/reference/core/case/case_file.hpp",
                  "include/apb/reference/core/apb_plugin.h", "share/apb/configs/models/llama-3.1-8b.json",
                  "share/apb/reference/tools/import/import.py", "share/apb/examples/find_package/CMakeLists.txt"):
         checks.that(name in listing, f"{name} must be installed", listing)
