@@ -15,11 +15,12 @@ endif()
 # Known false alarms of GCC.
 if(PROJECT_IS_TOP_LEVEL AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # On std::optional, whose value it takes for read where it is not there (GCC bug 80635; seen with
-  # 14), and in 12 on its own AVX-512 intrinsics, which start from an undefined register on purpose
-  # (GCC bug 105593).
+  # 14).
   list(APPEND own_flags -Wno-maybe-uninitialized)
   if(CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-    list(APPEND own_flags -Wno-restrict)  # on std::string (GCC bug 105651)
+    # On std::string (GCC bug 105651), and on GCC's own AVX-512 intrinsics, which start from an
+    # undefined register on purpose (GCC bug 105593).
+    list(APPEND own_flags -Wno-restrict -Wno-uninitialized)
   endif()
   if(CMAKE_CXX_COMPILER_VERSION VERSION_LESS 14)
     # On std::string that grows (13 with -march of AVX-512: "forming offset", "overflows the destination"), and, with
