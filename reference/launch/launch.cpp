@@ -79,6 +79,10 @@ void prepare_environment() {
   // Without ssh on the machine Open MPI 4 does not even start local ranks, unless told to use a
   // program that is there (it is never called).
   setenv("OMPI_MCA_plm_rsh_agent", "/bin/false", 0);
+  // UCX, which MPICH and Open MPI may stand on, logs to standard output, where our answers go, and
+  // catches a rank's fatal signals.
+  setenv("UCX_LOG_FILE", "stderr", 0);
+  setenv("UCX_ERROR_SIGNALS", "", 0);
 }
 
 /// Starts this program again as MPI ranks and waits for them.

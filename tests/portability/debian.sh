@@ -42,13 +42,14 @@ make_root() {
   [ -z "$certificates" ] || cp "$certificates" "$root/etc/trusted-certificates.crt"
   mount -t proc proc "$root/proc"
   mount --rbind --make-rslave /dev "$root/dev"
+  mount --rbind --make-rslave /sys "$root/sys"
   mkdir -p "$root/home/nobody" "$root/home/my checkout"
   git -C "$checkout" archive HEAD | tar -x -C "$root/home/my checkout"
 }
 
 unmount_root() {
   local mounted
-  for mounted in dev proc; do umount -R "$1/$mounted" 2>/dev/null || true; done
+  for mounted in sys dev proc; do umount -R "$1/$mounted" 2>/dev/null || true; done
 }
 
 # The release tests without the sanitized build: what ./apb test does with the preset `test`.
@@ -62,7 +63,7 @@ CI=true python3 tests/skipped_tests.py build/release.xml || status=1
 exit $status'
 
 versions='
-version() { dpkg-query -W -f "\${Version}" "$1" 2>/dev/null | sed "s/[-+].*//"; }
+version() { dpkg-query -W -f "\${Version}" "$1" 2>/dev/null | sed "s/^[0-9]*://; s/[-+].*//"; }
 echo "$(. /etc/os-release && echo "$PRETTY_NAME") | g++ $(version g++) | CMake $(version cmake) | MPICH $(version mpich) | HDF5 $(version libhdf5-dev) | fmt $(version libfmt-dev) | Catch2 $(version catch2) | Python $(python3 -c "import platform; print(platform.python_version())")"'
 
 try_suite() {
@@ -75,10 +76,10 @@ try_suite() {
   inside "$root" bash -c "$release_tests" >"$log.tests.log" 2>&1 || failed=" FAILED"
   tests_s=$((SECONDS - start))
   tests="$(grep -E 'tests passed' "$log.tests.log" || true)$failed"
-  echo "| $(date -u +%F) | $(inside "$root" bash -c "$versions") | $demo, $demo_s s | $tests, $tests_s s |" >>"$folder/table.md"
+  echo "| $(date -u "+%F %H:%M") | $(inside "$root" bash -c "$versions") | $demo, $demo_s s | $tests, $tests_s s |" >>"$folder/table.md"
 }
 
-printf '%s\n' '| date | system | compiler | CMake | MPI | HDF5 | fmt | Catch2 | Python | ./apb demo | release tests |' \
+printf '%s\n' '| finished (UTC) | system | compiler | CMake | MPI | HDF5 | fmt | Catch2 | Python | ./apb demo | release tests |' \
   '|---|---|---|---|---|---|---|---|---|---|---|' >"$folder/table.md"
 for suite in "$@"; do
   trap 'unmount_root "$folder/$suite"' EXIT
