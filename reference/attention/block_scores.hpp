@@ -17,8 +17,7 @@ namespace apb {
 /// unscaled, both after RoPE.
 /// \param score_query [query rows, num_q_heads, head_dim], at least one row
 /// \param block_key   [block_rows, num_kv_heads, head_dim]
-/// \param counters    compressor_flop grows by the product of mean query and keys: the mean is
-/// taken
+/// \param counters    compressor_flop grows by the product of mean query and keys; the mean comes
 ///                    first, which gives the same numbers from one row instead of many
 /// \returns [block_rows, num_kv_heads]
 template <class Scalar>
