@@ -3,11 +3,13 @@
 
   time_table.py [BUILD=SECONDS...] JUNIT_FILE...
 
-JUnit files are those that ctest writes (--output-junit), one for each build. Tests run side by side, so their seconds
-add up to more than the run took.
+JUnit files are those that ctest writes (--output-junit), one for each build, named after the build's folder beside it:
+ctest tells the labels. Tests run side by side, so their seconds add up to more than the run took.
 """
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 import xml.etree.ElementTree as xml
 from collections import defaultdict
@@ -24,12 +26,17 @@ class Test(NamedTuple):
     seconds: float
 
 
+def labels_of(build: Path) -> dict[str, list[str]]:
+    """Test to labels."""
+    shown = subprocess.run(["ctest", "--test-dir", build, "--show-only=json-v1"], stdout=subprocess.PIPE, check=True)
+    return {test["name"]: label["value"] for test in json.loads(shown.stdout)["tests"]
+            for label in test.get("properties", []) if label["name"] == "LABELS"}
+
+
 def tests_of(path: Path, suite: xml.Element) -> list[Test]:
-    tests = []
-    for case in suite.iter("testcase"):
-        labels = [entry.get("value", "") for entry in case.iter("property") if entry.get("name") == "cmake_labels"]
-        tests.append(Test(path.stem, case.get("name", ""), ";".join(labels).split(";"), float(case.get("time", 0))))
-    return tests
+    labels = labels_of(path.with_suffix(""))
+    cases = [(case.get("name", ""), float(case.get("time", 0))) for case in suite.iter("testcase")]
+    return [Test(path.stem, name, labels.get(name, []), seconds) for name, seconds in cases]
 
 
 def line(what: str, seconds: float) -> None:
@@ -44,7 +51,7 @@ def main() -> None:
     for name, seconds in builds:
         line(f"build {name}", float(seconds))
     for path, suite in suites:
-        line(f"{len(tests_of(path, suite))} tests of build {path.stem}", float(suite.get("time", 0)))
+        line(f"tests of {path.stem}, {len(suite.findall('testcase'))}", float(suite.get("time", 0)))
     by_label: dict[tuple[str, str], list[float]] = defaultdict(list)
     for test in tests:
         for label in test.labels:

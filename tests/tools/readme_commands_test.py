@@ -2,7 +2,7 @@
 """Runs the commands of the README and of docs: each line of their ```sh blocks that starts with ./apb, in the
 repository root. Follows the pages' links to files.
 
-  readme_commands_test.py APB PAGE...
+  readme_commands_test.py APB PAGE...      PAGE: a file, or a folder whose pages are meant
   readme_commands_test.py --self-test
 
 Every command must end with status 0. If the next block after a ```sh block is a ```text block, the commands' output
@@ -224,9 +224,10 @@ def main() -> None:
         self_test()
     if len(sys.argv) < 3:
         sys.exit("usage: readme_commands_test.py APB PAGE... | --self-test")
-    apb, *pages = (Path(argument).resolve() for argument in sys.argv[1:])
+    apb, *places = (Path(argument).resolve() for argument in sys.argv[1:])
+    pages = [page for place in places for page in (sorted(place.glob("*.md")) if place.is_dir() else [place])]
     checks = Checks()
-    if not checks.that(apb.name == "apb" and all(path.is_file() for path in (apb, *pages)),
+    if not checks.that(apb.name == "apb" and pages and all(path.is_file() for path in (apb, *pages)),
                        f"{apb} and all of {pages} must be there"):
         checks.finish()
     skipped = check(checks, pages, apb.parent)
