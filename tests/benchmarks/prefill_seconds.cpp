@@ -9,7 +9,8 @@
 #include <random>
 #include <string>
 
-#include "reference/comm/run_ranks.hpp"
+#include "reference/comm/local_communicator.hpp"
+#include "reference/core/available_cores.hpp"
 #include "reference/core/keep_freed_memory.hpp"
 #include "reference/core/parallel_for.hpp"
 #include "reference/model/evaluate.hpp"
@@ -85,14 +86,11 @@ void time_prefill(const char* what, Method method, int num_ranks,
 
   std::vector<double> seconds;
   for (int run = 0; run <= kRuns; ++run) {
-    const ExitStatus status = run_ranks(
-        Transport::kLocal, num_ranks, [](ExitStatus s) { return static_cast<int>(s); },
-        [&](const RankEnvironment& rank) {
-          const auto evaluation = evaluate<float>(request, weights, rank, [](Index) {});
-          if (rank.communicator.rank() == 0 && run > 0) seconds.push_back(evaluation.prefill_s);
-          return ExitStatus::kRight;
-        });
-    if (status != ExitStatus::kRight) return;
+    run_local_ranks(num_ranks, 1, [&](Communicator& communicator) {
+      const RankEnvironment rank{communicator, num_ranks, available_cores()};
+      const auto evaluation = evaluate<float>(request, weights, rank, [](Index) {});
+      if (communicator.rank() == 0 && run > 0) seconds.push_back(evaluation.prefill_s);
+    });
   }
   std::sort(seconds.begin(), seconds.end());
   fmt::print("{}: median {:.3f} s ({:.3f} to {:.3f}, {} runs after a warm-up); peak memory {}\n",
