@@ -18,8 +18,10 @@ class ForkServer:
         """`folder` is for what the runs print; no two servers may share one."""
         folder.mkdir()
         self.program, self.out, self.err = program, folder / "out", folder / "err"
+        preloaded = folder / "preloaded.so"  # the checkout's path may hold spaces, at which LD_PRELOAD is split
+        preloaded.symlink_to(library)
         self.process = subprocess.Popen([str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        env=environment({**env, "LD_PRELOAD": str(library)}))
+                                        env=environment({**env, "LD_PRELOAD": str(preloaded)}))
 
     def run(self, words: Sequence[Argument], timeout: int) -> Result:
         """Like tool_testing.run: a run past its time is ended, with all that dies with it."""
