@@ -67,17 +67,19 @@ class Tester:
         self.checks.equal(most, 1, "apb-verify, one processor: threads at most")
 
     def waiting(self) -> None:
-        """Two threads take about as much processor time as one: those that wait for the next loop must not spin. An
-        answer's loops are short, with much between them. Processor time hardly depends on what else a machine does."""
-        seconds = []
-        for threads in ("1", "2"):
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            result = run(self.command("--ranks", 1, "--max-answer", 300), env={"OMP_NUM_THREADS": threads}, timeout=120)
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            self.checks.right(result, f"{threads} threads")
-            seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        print(f"processor time with 1 and 2 threads: {seconds[0]:.2f} s, {seconds[1]:.2f} s")
-        self.checks.that(seconds[1] < 1.4 * seconds[0], "threads that wait must leave the processor to others", seconds)
+        """Two threads take little more processor time than one: those that wait for the next loop must not spin, which
+        would double it. An answer's loops are short, with much between them. The least of three runs: what else a
+        machine does only adds to it."""
+        least = [min(self.processor_s(threads) for _ in range(3)) for threads in ("1", "2")]
+        print(f"processor time with 1 and 2 threads: {least[0]:.2f} s, {least[1]:.2f} s")
+        self.checks.that(least[1] < 1.7 * least[0], "threads that wait must leave the processor to others", least)
+
+    def processor_s(self, threads: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        result = run(self.command("--ranks", 1, "--max-answer", 300), env={"OMP_NUM_THREADS": threads}, timeout=120)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.checks.right(result, f"{threads} threads")
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main() -> None:
