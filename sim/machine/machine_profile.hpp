@@ -50,12 +50,19 @@ struct AttentionTable {
   /// Whether [anchor, passing, block] is one kernel (the authors' fork, ours) or one kernel a piece
   /// with a merge behind them (stock libraries).
   bool fused_segments = false;
+  /// Whether fused segments must first be put together into one tensor (the authors' fork).
+  bool copies_segments = false;
   Provenance provenance = Provenance::kMeasured;
   std::string source;
   std::vector<AttentionPoint> points;
 };
 
 enum class CollectiveKind { kAllGather, kAllToAll, kAllReduce, kSendReceive };
+inline constexpr std::array<std::string_view, 4> kCollectiveNames{"all_gather", "all_to_all",
+                                                                  "all_reduce", "send_receive"};
+[[nodiscard]] constexpr std::string_view to_string(CollectiveKind kind) {
+  return kCollectiveNames.at(static_cast<std::size_t>(kind));
+}
 
 /// One measured collective.
 struct CollectivePoint {
