@@ -75,6 +75,10 @@ inline constexpr std::array kSimMethods{
 [[nodiscard]] constexpr const SimMethodEntry& entry_of(SimMethod method) {
   return kSimMethods.at(static_cast<std::size_t>(method));
 }
+/// The reference's row of a method that the reference has.
+[[nodiscard]] constexpr const MethodEntry& reference_entry(const SimMethodEntry& entry) {
+  return apb::entry_of(*entry.reference);
+}
 [[nodiscard]] consteval bool sim_methods_in_order() {
   for (std::size_t i = 0; i < kSimMethods.size(); ++i) {
     if (kSimMethods.at(i).method != static_cast<SimMethod>(i)) return false;

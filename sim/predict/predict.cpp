@@ -92,7 +92,7 @@ double Prediction::imbalance() const {
   return sum.number > 0 ? static_cast<double>(ranks.size()) * (most / sum) : 1;
 }
 
-Prediction predict(const MachineModel& machine, const Job& job) {
+Prediction predict_first_token(const MachineModel& machine, const Job& job) {
   validate(job);
   const ApbConfig config = config_of(job);
   const SegmentStyle style = style_of(machine, job);
@@ -116,8 +116,6 @@ Prediction predict(const MachineModel& machine, const Job& job) {
   prediction.prefill = pipelined(machine, piece, prediction, pieces, rows);
   prediction.query_pass = pass_time(machine, job, config, config.query_len, 0);
   prediction.lm_head = lm_head_time(machine, job);
-  prediction.decode_step =
-      pass_time(machine, job, config, 1, config.query_len) + prediction.lm_head;
 
   prediction.memory = memory_of(job, config, machine.profile());
   prediction.fit = fit_of(prediction.memory.total(), machine.profile());
@@ -126,6 +124,13 @@ Prediction predict(const MachineModel& machine, const Job& job) {
   prediction.spread =
       spread_of(prediction.ranks[static_cast<std::size_t>(last - prediction.finished.begin())],
                 prediction.provenance, machine.profile().spread);
+  return prediction;
+}
+
+Prediction predict(const MachineModel& machine, const Job& job) {
+  Prediction prediction = predict_first_token(machine, job);
+  prediction.decode_step =
+      pass_time(machine, job, config_of(job), 1, job.lengths.query_len) + prediction.lm_head;
   return prediction;
 }
 

@@ -33,6 +33,9 @@ struct Prediction {
 /// \throws BadInput as validate, config_of and MachineModel::backend
 [[nodiscard]] Prediction predict(const MachineModel& machine, const Job& job);
 
+/// As predict, without decode_step: what a sweep needs.
+[[nodiscard]] Prediction predict_first_token(const MachineModel& machine, const Job& job);
+
 /// As predict, with every interval of the prefill's first `num_layers` layers.
 void trace_prefill(const MachineModel& machine, const Job& job, Index num_layers,
                    const std::function<void(const Interval&)>& record);
