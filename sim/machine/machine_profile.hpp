@@ -3,6 +3,7 @@
 /// What is known of a machine: datasheet values, measured tables, and how far to trust them. Files:
 /// configs/machines/NAME.json (docs/machines.md).
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -103,6 +104,8 @@ struct Spread {
 struct MachineProfile {
   std::string name;   ///< "A800-80G"
   std::string title;  ///< for people: "NVIDIA A800 SXM 80 GB, 8 a node, NVLink"
+  /// What the short names stand for that values and tables give as their source.
+  std::map<std::string, std::string> sources;
 
   SourcedValue peak_flop_per_s;     ///< dense bf16
   SourcedValue memory_bytes_per_s;  ///< device memory bandwidth
