@@ -12,7 +12,6 @@
 #include "sim/tools/commands.hpp"
 #include "sim/tools/prediction_text.hpp"
 #include "sim/tools/question.hpp"
-#include "sim/tools/report_pages.hpp"
 
 namespace apb::sim {
 namespace {
@@ -190,7 +189,6 @@ ExitStatus run(const Question& question) {
       comparisons.push_back(compare(machine, job_of_method, doc_len, ranks));
     }
   }
-  if (!question.html.empty()) write_comparison_page(question, machine, comparisons);
   if (question.csv) {
     fmt::print("{}", csv_of(comparisons).csv());
     return ExitStatus::kRight;

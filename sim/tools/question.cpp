@@ -9,7 +9,6 @@
 #include "reference/cli/number_checks.hpp"
 #include "reference/core/error.hpp"
 #include "sim/machine/profile_audit.hpp"
-#include "sim/machine/profile_file.hpp"
 #include "sim/methods/method_table.hpp"
 #include "sim/work/lengths.hpp"
 
@@ -125,10 +124,8 @@ std::vector<Index> parse_token_list(const std::vector<std::string>& words,
 }
 
 MachineModel machine_of(const Question& question) {
-  MachineProfile profile = find_machine(question.machine);
-  for (const Finding& finding : audit(profile)) {
-    fmt::print(stderr, "{}\n", to_string(finding));
-  }
+  auto [profile, warnings] = audited_machine(question.machine);
+  for (const Finding& warning : warnings) fmt::print(stderr, "apb-sim: {}\n", warning.line());
   const auto change = [](SourcedValue& value, double number) {
     value = {number, Provenance::kAssumed, "command line"};
   };
