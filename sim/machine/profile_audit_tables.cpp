@@ -11,8 +11,9 @@ namespace {
 
 /// Clocks and counters of a benchmark are not exact: what lies above a limit by less is no error.
 constexpr double kClockTolerance = 1.02;
-/// How much less a larger message may take: repeated nccl-tests of small messages differ by it.
+/// How much less a larger message may take, both: repeated runs of nccl-tests differ by it.
 constexpr double kNoise = 0.05;
+constexpr double kNoiseSeconds = 3e-6;
 /// A slip of 1,000, and not merely a bad kernel.
 constexpr double kSlip = 300;
 /// Messages that keep a link busy.
@@ -78,7 +79,7 @@ void audit_monotone(const CollectiveTable& table, const std::string& name, Audit
         fmt::format("{:g} bytes take {:g} us, fewer ({:g}) take {:g}", table.points[i].size.number,
                     now * 1e6, table.points[i - 1].size.number, before * 1e6);
     const std::string key = fmt::format("{}.rows[{}]", name, i);
-    if (now < (1 - kNoise) * before) {
+    if (now < (1 - kNoise) * before && now < before - kNoiseSeconds) {
       report.error(key, text);
     } else {
       report.warning(key, text);
