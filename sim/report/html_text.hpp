@@ -25,7 +25,7 @@ namespace apb::sim::report {
 /// Text of at most `columns` characters; a longer one ends in an ellipsis.
 [[nodiscard]] std::string shortened(std::string_view text, int columns);
 
-/// Pixels that text of the figures' size takes at most.
+/// Pixels that text of the size of the figures takes, at most.
 [[nodiscard]] double text_width(std::string_view text);
 
 /// A table that scrolls inside its own frame where it is wider than the page.

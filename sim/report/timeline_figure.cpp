@@ -134,8 +134,9 @@ Figure timeline_figure(const std::vector<Interval>& intervals, int num_ranks, st
   }
   figure.caption =
       "Two streams a rank, from the left to the right. Look for the hatched pieces, in which a "
+      "rank's compute waits for an exchange or for other ranks: where they are shortest is the "
       "rank "
-      "waits: the rank without them sets the pace. Point at a piece for its name and time.";
+      "that sets the pace. Point at a piece for its name and time.";
   if (num_ranks > kMostRanks) {
     figure.caption +=
         fmt::format(" Of {} ranks the first {} and the last are drawn.", num_ranks, kMostRanks - 1);
