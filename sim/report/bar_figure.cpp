@@ -176,7 +176,8 @@ Figure bar_figure(const std::vector<PartBar>& bars) {
                               fmt::format("{} methods; the fastest is {} with {}.", shown.size(),
                                           fastest->name, time_text(fastest->total.p50)));
   for (std::size_t piece = 0; piece < kNumPieces; ++piece) {
-    if (any_has(all, piece)) figure.legend += legend_entry(piece_style(piece), piece_name(piece));
+    if (any_has(all, piece))
+      figure.legend += filled_legend_entry(piece_style(piece), piece_name(piece));
   }
   figure.caption =
       "The slowest rank of each method, all layers. Above: compare how long the bars are. The "

@@ -92,4 +92,17 @@ std::string Drawing::framed(double height, std::string_view title,
       kFigureWidth, height, escaped(title), escaped(title), escaped(description), body_);
 }
 
+std::string Drawing::legend_entry(std::string_view name) const {
+  return fmt::format(
+      "<li><svg class=\"swatch\" viewBox=\"0 0 {:.0f} {:.0f}\" "
+      "aria-hidden=\"true\">{}</svg>{}</li>\n",
+      kSwatchWidth, kSwatchHeight, body_, escaped(name));
+}
+
+std::string filled_legend_entry(std::string_view style, std::string_view name) {
+  Drawing swatch;
+  swatch.rect({0.5, 0.5}, kSwatchWidth - 1, kSwatchHeight - 1, fmt::format("piece {}", style));
+  return swatch.legend_entry(name);
+}
+
 }  // namespace apb::sim::report

@@ -15,6 +15,9 @@ inline constexpr double kFigureWidth = 720;
 /// Lines of the same colour beyond this are dashed.
 inline constexpr std::size_t kNumColours = 7;
 
+inline constexpr double kSwatchWidth = 18;
+inline constexpr double kSwatchHeight = 12;
+
 struct Point {
   double x = 0;
   double y = 0;
@@ -42,11 +45,18 @@ class Drawing {
   [[nodiscard]] std::string framed(double height, std::string_view title,
                                    std::string_view description) const;
 
+  /// The shapes as an entry of a legend (a list item), with its name; they fill
+  /// kSwatchWidth x kSwatchHeight.
+  [[nodiscard]] std::string legend_entry(std::string_view name) const;
+
  private:
   void shape(std::string_view name, const std::vector<Point>& points, std::string_view style,
              std::string_view hover);
 
   std::string body_;
 };
+
+/// An entry of a legend whose swatch is filled as `style` says.
+[[nodiscard]] std::string filled_legend_entry(std::string_view style, std::string_view name);
 
 }  // namespace apb::sim::report

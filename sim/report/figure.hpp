@@ -13,10 +13,11 @@ struct Figure {
   std::string id;       ///< of its section, for links
   std::string heading;  ///< plain text
   std::string svg;
-  std::string legend;   ///< HTML list items, or nothing
-  std::string key;      ///< HTML below the picture, or nothing
-  std::string caption;  ///< plain text: what to look at
-  ReportTable table;    ///< the numbers behind it
+  std::string legend;          ///< HTML list items, or nothing
+  bool narrow_legend = false;  ///< names beside the shapes suffice where the window is wide enough
+  std::string key;             ///< HTML below the picture, or nothing
+  std::string caption;         ///< plain text: what to look at
+  ReportTable table;           ///< the numbers behind it
 };
 
 }  // namespace apb::sim::report

@@ -47,7 +47,10 @@ std::string optional_element(std::string_view before, std::string_view text,
 
 std::string figure_html(const Figure& figure) {
   std::string html = "<figure>\n";
-  if (!figure.legend.empty()) html += fmt::format("<ul class=\"legend\">{}</ul>\n", figure.legend);
+  if (!figure.legend.empty()) {
+    html += fmt::format("<ul class=\"legend{}\">\n{}</ul>\n", figure.narrow_legend ? " narrow" : "",
+                        figure.legend);
+  }
   html += fmt::format(
       "<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"{}\">\n{}</div>\n"
       "<p class=\"hint\">The figure is wider than this window: move it sideways.</p>\n"

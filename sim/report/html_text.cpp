@@ -123,11 +123,4 @@ std::string html_table(const ReportTable& table) {
   return html + "</tbody></table></div>\n";
 }
 
-std::string legend_entry(std::string_view style, std::string_view name) {
-  return fmt::format(
-      "<li><svg class=\"swatch\" viewBox=\"0 0 18 12\" aria-hidden=\"true\"><rect x=\"0.5\" "
-      "y=\"0.5\" width=\"17\" height=\"11\" class=\"piece {}\"/></svg>{}</li>",
-      style, escaped(name));
-}
-
 }  // namespace apb::sim::report

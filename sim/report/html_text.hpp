@@ -31,7 +31,4 @@ namespace apb::sim::report {
 /// A table that scrolls inside its own frame where it is wider than the page.
 [[nodiscard]] std::string html_table(const ReportTable& table);
 
-/// An entry of a legend: a swatch that is filled as `style` says, and its name.
-[[nodiscard]] std::string legend_entry(std::string_view style, std::string_view name);
-
 }  // namespace apb::sim::report

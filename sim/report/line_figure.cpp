@@ -136,6 +136,14 @@ void name_lines(Drawing& drawing, const std::vector<Series>& series, const Speed
   }
 }
 
+std::string line_legend_entry(std::string_view method, std::size_t number) {
+  Drawing swatch;
+  const double middle = kSwatchHeight / 2;
+  swatch.line({0, middle}, {kSwatchWidth, middle}, stroke_of(number));
+  swatch.marker({kSwatchWidth / 2, middle}, number, fmt::format("dot c{}", number % kNumColours));
+  return swatch.legend_entry(method);
+}
+
 ReportTable speedup_table(const std::vector<Series>& series, const std::set<Index>& tokens) {
   ReportTable table;
   table.header = {"tokens"};
@@ -189,6 +197,10 @@ Figure line_figure(const std::vector<Series>& series, std::string_view baseline)
       fmt::format("{} methods at {} lengths, from {} to {} tokens.", shown.size(),
                   plot.tokens.size(), with_separators(*plot.tokens.begin()),
                   with_separators(*plot.tokens.rbegin())));
+  for (std::size_t i = 0; i < shown.size(); ++i) {
+    figure.legend += line_legend_entry(shown[i].method, i);
+  }
+  figure.narrow_legend = true;
   figure.caption = fmt::format(
       "Speedup over {}: the dashed line at 1. A method pays off where its line, and all of its "
       "shaded band, is above it. Lines that end early run out of memory or are not defined there.",

@@ -36,8 +36,8 @@ figure { margin: 0; }
 figcaption { font-size: 15px; margin: 8px 0; max-width: 46em; }
 .wide { overflow-x: auto; }
 .figure { display: block; width: 100%; min-width: 640px; height: auto; }
-.hint { display: none; color: var(--faint); font-size: 13px; margin: 4px 0; }
-@media (max-width: 671px) { .hint { display: block; } }
+.hint { color: var(--faint); font-size: 13px; margin: 4px 0; }
+@media (min-width: 672px) { .hint, .legend.narrow { display: none; } }
 ol { font-size: 14px; padding-left: 30px; }
 details { margin: 8px 0; }
 summary { cursor: pointer; color: var(--link); padding: 6px 0; }

@@ -130,7 +130,8 @@ Figure timeline_figure(const std::vector<Interval>& intervals, int num_ranks, st
       bottom + kXAxisHeight, figure.heading,
       fmt::format("Compute and communication of {} ranks during {}.", num_ranks, time_text(end)));
   for (std::size_t piece = 0; piece < kNumPieces; ++piece) {
-    if (present.at(piece)) figure.legend += legend_entry(piece_style(piece), piece_name(piece));
+    if (present.at(piece))
+      figure.legend += filled_legend_entry(piece_style(piece), piece_name(piece));
   }
   figure.caption =
       "Two streams a rank, from the left to the right. Look for the hatched pieces, in which a "

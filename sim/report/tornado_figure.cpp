@@ -82,11 +82,11 @@ void draw_end(Drawing& drawing, const TornadoBar& bar, bool high, const Scale& x
 
 ReportTable tornado_table(const std::vector<TornadoBar>& bars) {
   ReportTable table;
-  table.header = {"input", "low", "time", "high", "time", "base", "swing"};
+  table.header = {"input", "low", "time", "high", "time", "base", "swing [%]"};
   for (const TornadoBar& bar : bars) {
     table.rows.push_back({bar.input, bar.low_label, time_text(bar.low_seconds), bar.high_label,
                           time_text(bar.high_seconds), time_text(bar.base_seconds),
-                          percent_text(swing(bar) / bar.base_seconds)});
+                          number_text(100 * (swing(bar) / bar.base_seconds))});
   }
   return table;
 }
@@ -124,8 +124,8 @@ Figure tornado_figure(const std::vector<TornadoBar>& bars) {
       drawing.framed(bottom + kXAxisHeight, "Change of the time to the first token by input",
                      fmt::format("{} inputs; {} moves the time most, by {}.", shown.size(),
                                  shown[0].input, time_text(swing(shown[0]))));
-  figure.legend = legend_entry("input-low", "input at its low end") +
-                  legend_entry("input-high", "input at its high end");
+  figure.legend = filled_legend_entry("input-low", "input at its low end") +
+                  filled_legend_entry("input-high", "input at its high end");
   figure.caption =
       "One input at a time, all others as they are; the longest swing comes first. Measure what is "
       "at the top on your own machine before you trust the answer; what is at the bottom does not "
