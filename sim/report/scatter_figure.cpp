@@ -21,20 +21,35 @@ constexpr std::size_t kMostBeaten = 1500;
 constexpr std::size_t kMostBeatenRows = 50;
 constexpr std::size_t kMostNumbers = 30;
 
-/// The front by time, then the others in their order, not more than can be seen.
-std::vector<ParetoPoint> front_first(const std::vector<ParetoPoint>& points) {
-  std::vector<ParetoPoint> sorted;
-  std::copy_if(points.begin(), points.end(), std::back_inserter(sorted),
-               [](const ParetoPoint& point) {
-                 return std::isfinite(point.seconds.number) && point.seconds.number > 0 &&
-                        point.gpus > 0 && std::isfinite(point.cost.value_or(0));
-               });
-  const auto beaten = std::stable_partition(
-      sorted.begin(), sorted.end(), [](const ParetoPoint& point) { return point.on_front; });
-  std::stable_sort(sorted.begin(), beaten, [](const ParetoPoint& a, const ParetoPoint& b) {
+bool can_be_drawn(const ParetoPoint& point) {
+  return std::isfinite(point.seconds.number) && point.seconds.number > 0 && point.gpus > 0 &&
+         std::isfinite(point.cost.value_or(0));
+}
+
+/// The front by time.
+std::vector<ParetoPoint> front_of(const std::vector<ParetoPoint>& points) {
+  std::vector<ParetoPoint> front;
+  std::copy_if(points.begin(), points.end(), std::back_inserter(front),
+               [](const ParetoPoint& point) { return point.on_front && can_be_drawn(point); });
+  std::stable_sort(front.begin(), front.end(), [](const ParetoPoint& a, const ParetoPoint& b) {
     return a.seconds < b.seconds;
   });
-  return sorted;
+  return front;
+}
+
+/// The others, as they come: neighbours in a sweep are alike, so that every k-th shows its shape.
+std::vector<ParetoPoint> beaten_of(const std::vector<ParetoPoint>& points, std::size_t& total) {
+  const auto beaten = [](const ParetoPoint& point) {
+    return !point.on_front && can_be_drawn(point);
+  };
+  total = static_cast<std::size_t>(std::count_if(points.begin(), points.end(), beaten));
+  const std::size_t every = (total + kMostBeaten - 1) / kMostBeaten;
+  std::vector<ParetoPoint> drawn;
+  std::size_t number = 0;
+  for (const ParetoPoint& point : points) {
+    if (beaten(point) && number++ % every == 0) drawn.push_back(point);
+  }
+  return drawn;
 }
 
 std::string point_text(const ParetoPoint& point) {
@@ -153,14 +168,13 @@ ReportTable pareto_table(const std::vector<ParetoPoint>& points, std::size_t num
 }  // namespace
 
 Figure scatter_figure(const std::vector<ParetoPoint>& points) {
-  std::vector<ParetoPoint> shown = front_first(points);
+  std::size_t num_beaten = 0;
+  std::vector<ParetoPoint> shown = front_of(points);
+  const std::size_t num_front = shown.size();
+  for (ParetoPoint& point : beaten_of(points, num_beaten)) shown.push_back(std::move(point));
   Figure figure;
   if (shown.empty()) return figure;
 
-  const std::size_t total = shown.size();
-  const auto num_front = static_cast<std::size_t>(std::count_if(
-      shown.begin(), shown.end(), [](const ParetoPoint& point) { return point.on_front; }));
-  shown.resize(std::min(total, num_front + kMostBeaten));
   const ScatterPlot plot = scatter_plot(shown);
   const double bottom = kScatterTop + kScatterHeight;
   Drawing drawing;
@@ -186,18 +200,20 @@ Figure scatter_figure(const std::vector<ParetoPoint>& points) {
 
   figure.id = "pareto";
   figure.heading = "What cannot be beaten";
-  figure.svg = drawing.framed(bottom + kXAxisHeight, "Configurations by time and price",
-                              fmt::format("{} configurations, {} of them on the Pareto front.",
-                                          with_separators(static_cast<Index>(total)), num_front));
+  figure.svg = drawing.framed(
+      bottom + kXAxisHeight, "Configurations by time and price",
+      fmt::format("{} configurations, {} of them on the Pareto front.",
+                  with_separators(static_cast<Index>(num_front + num_beaten)), num_front));
   figure.caption =
       "Every point is a configuration; low and left is good. Numbered diamonds are the Pareto "
       "front: "
       "nothing else is at least as good in everything that counts (the quality too, where it is "
       "given). A pale circle can be replaced by a diamond without loss.";
-  if (total > shown.size()) {
-    figure.caption += fmt::format(" Of {} others, {} are drawn.",
-                                  with_separators(static_cast<Index>(total - num_front)),
-                                  with_separators(static_cast<Index>(kMostBeaten)));
+  const std::size_t num_drawn = shown.size() - num_front;
+  if (num_drawn < num_beaten) {
+    figure.caption += fmt::format(" Of {} circles {} are drawn, evenly chosen.",
+                                  with_separators(static_cast<Index>(num_beaten)),
+                                  with_separators(static_cast<Index>(num_drawn)));
   }
   figure.table = pareto_table(shown, num_front);
   return figure;

@@ -130,6 +130,10 @@ Figure tornado_figure(const std::vector<TornadoBar>& bars) {
       "One input at a time, all others as they are; the longest swing comes first. Measure what is "
       "at the top on your own machine before you trust the answer; what is at the bottom does not "
       "matter. The axis does not begin at zero.";
+  if (shown.size() < bars.size()) {
+    figure.caption +=
+        fmt::format(" Of {} inputs the first {} are shown.", bars.size(), shown.size());
+  }
   figure.table = tornado_table(shown);
   return figure;
 }

@@ -1,5 +1,7 @@
 #include "sim/report/html_report.hpp"
 
+#include <cmath>
+#include <limits>
 #include <regex>
 
 #include "sim/report/html_text.hpp"
@@ -160,6 +162,25 @@ TEST_CASE("Data that cannot be drawn makes no section, and no nonsense") {
   CHECK(!holds(page, "\"nan"));
   CHECK(!holds(page, "\"inf"));
   CHECK(!holds(page, "inf,"));
+}
+
+TEST_CASE("Long lists are shortened, and the report says so") {
+  ReportData data;
+  const auto beaten = [](Index gpus) {
+    return ParetoPoint{"beaten", Seconds(2), gpus, {}, {}, false};
+  };
+  data.pareto.assign(100'000, beaten(1));
+  data.pareto.insert(data.pareto.end(), 100'000, beaten(64));
+  data.pareto.push_back({"best", Seconds(1), 8, {}, {}, true});
+  data.tornado.assign(30, {"input", "a", "b", Seconds(1), Seconds(2), Seconds(1)});
+  const std::string page = html_report(data);
+  CHECK(holds(page, "200,001 configurations, 1 of them"));
+  CHECK(holds(page, "Of 200,000 circles 1,493 are drawn"));
+  CHECK(holds(page, "beaten: 2.00 s, 1 GPU<"));
+  CHECK(holds(page, "beaten: 2.00 s, 64 GPUs<"));
+  CHECK(holds(page, "best: 1.00 s, 8 GPUs<"));
+  CHECK(holds(page, "Of 30 inputs the first 20 are shown"));
+  CHECK(page.size() < 1'000'000);
 }
 
 TEST_CASE("Numbers of a report") {
