@@ -9,12 +9,12 @@
 #include "reference/cli/text_table.hpp"
 #include "sim/report/axis.hpp"
 #include "sim/report/html_text.hpp"
+#include "sim/report/label_places.hpp"
 
 namespace apb::sim::report {
 namespace {
 
 constexpr double kLineTop = 12;
-constexpr double kLineLabelHeight = 17;
 constexpr int kLineNameColumns = 22;
 /// Beyond this ratio, a linear axis would press what is below it together.
 constexpr double kLinearRatio = 12;
@@ -97,25 +97,6 @@ void shade_band(Drawing& drawing, const Series& series, std::size_t number,
   drawing.area(edge, fmt::format("band c{}", number % kNumColours));
 }
 
-/// Where labels stand beside the ends of their lines: in the same order, none on another.
-std::vector<double> spread_labels(std::vector<double> wanted, double top, double bottom) {
-  std::vector<std::size_t> order(wanted.size());
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return wanted[a] < wanted[b]; });
-  double free_from = top;
-  for (const std::size_t i : order) {
-    wanted[i] = std::max(wanted[i], free_from);
-    free_from = wanted[i] + kLineLabelHeight;
-  }
-  double free_to = bottom;
-  for (auto i = order.rbegin(); i != order.rend(); ++i) {
-    wanted[*i] = std::min(wanted[*i], free_to);
-    free_to = wanted[*i] - kLineLabelHeight;
-  }
-  return wanted;
-}
-
 /// Names at the right, with marker and, for lines that reach so far, a lead to their ends.
 void name_lines(Drawing& drawing, const std::vector<Series>& series, const SpeedupPlot& plot) {
   std::vector<double> ends;
@@ -175,7 +156,7 @@ Figure line_figure(const std::vector<Series>& series, std::string_view baseline)
   for (const Series& one : shown) {
     names = std::max(names, text_width(shortened(one.method, kLineNameColumns)));
   }
-  const double height = std::max(300.0, kLineLabelHeight * static_cast<double>(shown.size() + 2));
+  const double height = std::max(300.0, kLabelLineHeight * static_cast<double>(shown.size() + 2));
   const SpeedupPlot plot = plot_for(shown, kFigureWidth - names - 34, height);
   std::vector<Tick> lengths;
   for (const Index length : plot.tokens) {

@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <set>
 
 #include "reference/cli/text_table.hpp"
 #include "sim/report/axis.hpp"
 #include "sim/report/html_text.hpp"
+#include "sim/report/label_places.hpp"
 
 namespace apb::sim::report {
 namespace {
@@ -115,43 +115,6 @@ std::vector<Tick> price_ticks(const ScatterPlot& plot, const std::vector<ParetoP
   return ticks;
 }
 
-/// Puts numbers beside points, where neither a point nor another number is.
-class NumberPlaces {
- public:
-  explicit NumberPlaces(std::vector<Point> points) : points_(std::move(points)) {}
-
-  /// The nearest free place; none if the neighbourhood is full.
-  std::optional<Point> next_to(Point point) {
-    constexpr std::array<Point, 8> kDirections{
-        {{1, -1}, {1, 1}, {-1, -1}, {-1, 1}, {1.3, 0}, {-1.3, 0}, {0, -1.3}, {0, 1.3}}};
-    for (const double distance : {12.0, 20.0, 30.0}) {
-      for (const Point& direction : kDirections) {
-        const Point place{point.x + distance * direction.x, point.y + distance * direction.y};
-        if (!free(place)) continue;
-        numbers_.push_back(place);
-        return place;
-      }
-    }
-    return std::nullopt;
-  }
-
- private:
-  static bool near(Point a, Point b, double dx, double dy) {
-    return std::abs(a.x - b.x) < dx && std::abs(a.y - b.y) < dy;
-  }
-  [[nodiscard]] bool free(Point place) const {
-    return place.x > kYAxisWidth + 18 && place.x < kFigureWidth - 12 && place.y > kScatterTop &&
-           place.y < kScatterTop + kScatterHeight - 8 &&
-           std::none_of(points_.begin(), points_.end(),
-                        [&](Point other) { return near(place, other, 13, 11); }) &&
-           std::none_of(numbers_.begin(), numbers_.end(),
-                        [&](Point other) { return near(place, other, 20, 17); });
-  }
-
-  std::vector<Point> points_;
-  std::vector<Point> numbers_;
-};
-
 ReportTable pareto_table(const std::vector<ParetoPoint>& points, std::size_t num_front) {
   ReportTable table;
   table.header = {"number", "configuration", "time", "GPUs", "cost per 1M tokens", "quality"};
@@ -186,10 +149,10 @@ Figure scatter_figure(const std::vector<ParetoPoint>& points) {
   std::vector<Point> places;
   for (const ParetoPoint& point : shown) places.push_back(plot.at(point));
   for (std::size_t i = shown.size(); i-- > 0;) {  // the front last: on top
-    drawing.marker(places[i], i < num_front ? 3 : 0, i < num_front ? "dot c1" : "beaten",
+    drawing.marker(places[i], i < num_front ? 3 : 0, i < num_front ? "c1" : "beaten",
                    point_text(shown[i]));
   }
-  NumberPlaces numbers(places);
+  NumberPlaces numbers(places, {plot.x.begin, kScatterTop}, {plot.x.end, bottom});
   for (std::size_t i = 0; i < std::min(num_front, kMostNumbers); ++i) {
     if (const auto place = numbers.next_to(places[i])) {
       drawing.text({place->x, place->y + 4.5}, "middle strong halo", std::to_string(i + 1));
@@ -209,6 +172,10 @@ Figure scatter_figure(const std::vector<ParetoPoint>& points) {
       "front: "
       "nothing else is at least as good in everything that counts (the quality too, where it is "
       "given). A pale circle can be replaced by a diamond without loss.";
+  if (num_front > kMostNumbers) {
+    figure.caption += fmt::format(" Of {} diamonds the first {} are listed; the table has all.",
+                                  num_front, kMostNumbers);
+  }
   const std::size_t num_drawn = shown.size() - num_front;
   if (num_drawn < num_beaten) {
     figure.caption += fmt::format(" Of {} circles {} are drawn, evenly chosen.",

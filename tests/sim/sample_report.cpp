@@ -161,6 +161,14 @@ ReportData crowded_report() {
   data.num_ranks = 64;
   data.timeline = rank_timeline(64, 3);
   data.pareto = pareto_points(800, true);
+  for (int i = 0; i < 40; ++i) {  // a front whose points nearly touch
+    data.pareto.push_back({fmt::format("close {}{}", i, suffix),
+                           Seconds(3 - 0.01 * i),
+                           4,
+                           0.040 + 0.0001 * i,
+                           {},
+                           true});
+  }
   for (int i = 0; i < 25; ++i) {
     data.tornado.push_back({fmt::format("input {}{}", i, suffix), "low" + suffix, "high" + suffix,
                             Seconds(0.76 + 0.001 * i), Seconds(0.76 + 0.002 * i), Seconds(0.76)});
