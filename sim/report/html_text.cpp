@@ -49,14 +49,15 @@ std::string escaped(std::string_view text) {
 
 std::string time_text(Seconds time) {
   if (!std::isfinite(time.number)) return "–";
+  if (time.number == 0) return "0 s";
   const double size = std::abs(time.number);
   // A tenth of a second is still told in seconds: methods are compared around there.
   double shown = time.number;
   std::string_view unit = "s";
-  if (size > 0 && size < 1e-4) {
+  if (size < 1e-4) {
     shown *= 1e6;
     unit = "µs";
-  } else if (size > 0 && size < 0.1) {
+  } else if (size < 0.1) {
     shown *= 1e3;
     unit = "ms";
   }
