@@ -135,7 +135,8 @@ ValidationSet read_validation_set(const std::string& path) {
   set.query_len = file.count("query_len", 0);
   set.overlap = file.get<double>("overlap", 0.0);
   set.order_counts = file.get<bool>("order_counts", false);
-  Reader bounds(path, "bounds.", file.get<Json>("bounds"));
+  const Json bounds_json = file.get<Json>("bounds");
+  Reader bounds(path, "bounds.", bounds_json);
   set.bounds = {bounds.get<double>("mean_error"), bounds.get<double>("worst_error"),
                 bounds.get<double>("coverage", 0.0), bounds.get<double>("half_width", 0.0)};
   bounds.finish();

@@ -7,25 +7,21 @@
 namespace apb::sim {
 namespace {
 
-constexpr Index share(Index count, Index parts) {
-  return (count + parts - 1) / parts;
-}
-
 /// Bytes of keys and values of a row in one layer, on one GPU.
 Index row_cache_bytes(const Job& job) {
-  const Index heads = share(job.model.num_kv_heads, heads_shared_by(job));
+  const Index heads = largest_share(job.model.num_kv_heads, heads_shared_by(job));
   return 2 * heads * job.model.head_dim * job.element_bytes * job.batch;
 }
 
 Index layers_of_stage(const Job& job) {
-  return share(job.model.num_layers, job.pipeline_stages);
+  return largest_share(job.model.num_layers, job.pipeline_stages);
 }
 
 /// The most rows that one rank pushes through a layer at once.
 Index most_rows(const Job& job, const BlockLayout& layout) {
   Index rows = 0;
   for (const RankLayout& rank : layout.ranks) rows = std::max(rows, rank.rows());
-  return share(rows, job.pipeline_chunks);
+  return largest_share(rows, job.pipeline_chunks);
 }
 
 /// Keys and values of one layer that a rank holds beside its own, in rows.
@@ -46,7 +42,7 @@ Index foreign_rows(const Job& job, const ApbConfig& config, const BlockLayout& l
     case SimMethod::kSpava:
       return kept;
     case SimMethod::kUlysses:  // query, key, value and out of its heads, all rows
-      return share(config.doc_len * (job.model.num_q_heads + job.model.num_kv_heads),
+      return largest_share(config.doc_len * (job.model.num_q_heads + job.model.num_kv_heads),
                    job.model.num_kv_heads * Index{config.num_ranks});
     default:
       return 0;
@@ -65,7 +61,7 @@ Memory memory_of(const Job& job, const ApbConfig& config, const MachineProfile& 
   const Index tp = heads_shared_by(job);
   const Index rows = most_rows(job, layout);
   Memory memory;
-  memory.weights = share(model.num_parameters * job.element_bytes, tp * job.pipeline_stages);
+  memory.weights = largest_share(model.num_parameters * job.element_bytes, tp * job.pipeline_stages);
   Index cached = 0;
   for (const RankLayout& rank : layout.ranks) cached = std::max(cached, rank.rows());
   if (job.cache_replicated) cached = config.doc_len;
@@ -73,8 +69,8 @@ Memory memory_of(const Job& job, const ApbConfig& config, const MachineProfile& 
   // The residual stream and its norm stay; on top the widest moment of the layer: gate, up and
   // their product, or query, key, value and out.
   const Index attention_width =
-      share(2 * (model.num_q_heads + model.num_kv_heads), tp) * model.head_dim;
-  const Index widest = std::max(3 * share(model.intermediate_size, tp), attention_width);
+      largest_share(2 * (model.num_q_heads + model.num_kv_heads), tp) * model.head_dim;
+  const Index widest = std::max(3 * largest_share(model.intermediate_size, tp), attention_width);
   memory.activations = rows * (2 * model.hidden_size + widest) * job.element_bytes * job.batch;
   memory.exchange = foreign_rows(job, config, layout) * row_cache_bytes(job);
   memory.logits = model.vocab_size * (job.element_bytes + 4) * job.batch;  // and as float

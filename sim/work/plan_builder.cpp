@@ -4,14 +4,6 @@
 #include <numeric>
 
 namespace apb::sim {
-namespace {
-
-constexpr Index share(Index count, Index parts) {
-  return (count + parts - 1) / parts;
-}
-
-}  // namespace
-
 PlanBuilder::PlanBuilder(const Job& job, int num_ranks, Index tensor_parallel, LayerPlan& plan)
     : job_(job), tensor_parallel_(tensor_parallel), plan_(plan) {
   plan_.num_ranks = num_ranks;
@@ -25,11 +17,11 @@ void PlanBuilder::next_step() {
 }
 
 Index PlanBuilder::own_q_heads() const {
-  return share(job_.model.num_q_heads, tensor_parallel_);
+  return largest_share(job_.model.num_q_heads, tensor_parallel_);
 }
 
 Index PlanBuilder::own_kv_heads() const {
-  return share(job_.model.num_kv_heads, tensor_parallel_);
+  return largest_share(job_.model.num_kv_heads, tensor_parallel_);
 }
 
 Operation& PlanBuilder::add(int rank, Part part, OperationKind kind) {
@@ -58,7 +50,7 @@ void PlanBuilder::attend(int rank, Index rows, Index pairs, Index keys, MaskKind
                          Index heads) {
   if (rows == 0 || heads == 0) return;
   Operation& operation = add(rank, Part::kAttention, OperationKind::kAttention);
-  const Index kv_heads = share(heads, job_.model.num_q_heads / job_.model.num_kv_heads);
+  const Index kv_heads = largest_share(heads, job_.model.num_q_heads / job_.model.num_kv_heads);
   operation.rows = rows;
   operation.pairs = pairs;
   operation.heads = heads * job_.batch;
@@ -110,7 +102,7 @@ void PlanBuilder::reduce_over_group(const std::vector<Index>& rows, Index width)
 
 void PlanBuilder::finish(const std::vector<Index>& rows) {
   const ModelSizes& model = job_.model;
-  const Index columns = share(model.intermediate_size, tensor_parallel_);
+  const Index columns = largest_share(model.intermediate_size, tensor_parallel_);
   const auto each_rank = [&](auto&& work) {
     for (int r = 0; r < plan_.num_ranks; ++r) {
       const Index own_rows = rows[static_cast<std::size_t>(r)];

@@ -86,6 +86,11 @@ class PlanBuilder {
   std::vector<Operation>* target_ = nullptr;
 };
 
+/// `count` shared among `parts`: the largest share.
+[[nodiscard]] constexpr Index largest_share(Index count, Index parts) {
+  return (count + parts - 1) / parts;
+}
+
 /// Pairs of `rows` causal rows.
 [[nodiscard]] constexpr Index causal_pairs(Index rows) {
   return rows * (rows + 1) / 2;
