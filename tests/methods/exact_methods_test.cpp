@@ -1,5 +1,8 @@
 // Ring, zigzag Ring, All-gather and Ulysses compute full attention, however the document is cut.
 
+#include <cmath>
+#include <limits>
+
 #include "reference/core/error.hpp"
 #include "tests/attention/naive_attention.hpp"
 #include "tests/methods/attention_system.hpp"
@@ -30,6 +33,34 @@ TEMPLATE_TEST_CASE("exact methods equal full attention", "[methods]", float, dou
           REQUIRE(exact.out.rows() == doc_len);
           CHECK(compare(exact.out, full.out) <= 2 * tolerance.out);
           if (method != Method::kUlysses) CHECK(compare(exact.lse, full.lse) <= 2 * tolerance.lse);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("exact methods: a key or value that is NaN reaches no row before its token",
+          "[methods]") {
+  RandomTensors random(126);
+  const ApbConfig config = small_config(22, 3);
+  const auto tokens = random_tokens<double>(config, random);
+  for (const MethodEntry& entry : kMethodList) {
+    if (!entry.exact) continue;
+    const auto clean = document_attention(run_layer(entry.method, config, tokens));
+    for (const Index token : {0, 9, 21}) {
+      for (HeadsTensor<double> TokenTensors<double>::*part :
+           {&TokenTensors<double>::key, &TokenTensors<double>::value}) {
+        CAPTURE(entry.name, token);
+        TokenTensors<double> spoilt = tokens;
+        *(spoilt.*part).view().at(token, 0) = std::numeric_limits<double>::quiet_NaN();
+        const auto found = document_attention(run_layer(entry.method, config, spoilt));
+        for (Index row = 0; row < config.doc_len; ++row) {
+          const double out = *found.out.view().at(row, 0);
+          if (row < token) {
+            CHECK(out == *clean.out.view().at(row, 0));
+          } else {
+            CHECK(std::isnan(out));
+          }
         }
       }
     }

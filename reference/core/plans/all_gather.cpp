@@ -8,12 +8,11 @@ namespace apb {
 std::vector<Counters> all_gather_work(const ApbConfig& config, Index element_bytes,
                                       const LayerSizes& sizes) {
   std::vector<Counters> work = zigzag_ring_work(config, element_bytes, sizes);
-  std::vector<Index> own_bytes;
+  const Index receivers = config.num_ranks - 1;
   for (Counters& rank : work) {
-    rank.bytes_received = rank.bytes_sent = 0;
-    own_bytes.push_back(key_value_bytes(config, rank.rows_computed, element_bytes));
+    const Index own_bytes = key_value_bytes(config, rank.rows_computed, element_bytes);
+    rank.bytes_sent = checked_product(config, {receivers, own_bytes});
   }
-  add_all_gather(config, own_bytes, work);
   return work;
 }
 

@@ -7,7 +7,8 @@
 
 namespace apb {
 
-/// Work of one layer (work.hpp): the zigzag ring's, but every rank sends its rows to all others.
+/// Work of one layer (layer_work.hpp): the zigzag ring's, but a rank sends its own rows to every
+/// other rank, where the ring's sends on what passes by.
 [[nodiscard]] std::vector<Counters> all_gather_work(const ApbConfig& config, Index element_bytes,
                                                     const LayerSizes& sizes);
 
