@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
   apb::sim::add_predict_command(app, work);
   apb::sim::add_sensitivity_command(app, work);
   apb::sim::add_trace_command(app, work);
+  apb::sim::add_calibrate_command(app, work);
   apb::sim::add_validate_command(app, work);
   return apb::tool_main(app, argc, argv, [&] { return work(); });
 }
