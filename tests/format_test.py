@@ -22,7 +22,7 @@ def find_clang_format() -> str | None:
 
 def main() -> int:
     root = Path(sys.argv[1])
-    files = sorted(path for folder in ("reference", "tests") for path in (root / folder).rglob("*.[ch]pp"))
+    files = sorted(path for folder in ("reference", "sim", "tests") for path in (root / folder).rglob("*.[ch]pp"))
     if not files:
         print(f"no C++ files under {root}")
         return 1

@@ -3,18 +3,21 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace apb {
 
-Progress::Progress(std::string label, Index num_layers, bool terminal)
-    : label_(std::move(label)), num_layers_(num_layers), terminal_(terminal) {}
+Progress::Progress(std::string label, Index count, bool terminal, std::string unit)
+    : label_(std::move(label)), count_(count), terminal_(terminal), unit_(std::move(unit)) {}
 
-void Progress::layer_done(Index layers) const {
+void Progress::done(Index units) const {
+  const Index line_every = std::max<Index>(10, count_ / 10);
   if (terminal_) {
-    fmt::print(stderr, "\r{}: layer {}/{}\033[K", label_, layers, num_layers_);
-  } else if (layers % 10 == 0 || layers == num_layers_) {
-    fmt::print(stderr, "{}: layer {}/{}\n", label_, layers, num_layers_);
+    fmt::print(stderr, "\r{}: {} {}/{}\033[K", label_, unit_, units, count_);
+  } else if (units - said_ >= line_every || units == count_) {
+    said_ = units;
+    fmt::print(stderr, "{}: {} {}/{}\n", label_, unit_, units, count_);
   }
   std::fflush(stderr);
 }

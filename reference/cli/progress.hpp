@@ -8,12 +8,12 @@
 
 namespace apb {
 
-/// One line that counts layers on stderr: rewritten in place on a terminal, every tenth layer
-/// elsewhere.
+/// One line that counts layers, or what else there is many of, on stderr: rewritten in place on a
+/// terminal, every tenth layer (tenth part of many) elsewhere.
 class Progress {
  public:
-  Progress(std::string label, Index num_layers, bool terminal);
-  void layer_done(Index layers) const;
+  Progress(std::string label, Index count, bool terminal, std::string unit = "layer");
+  void done(Index units) const;
   /// Removes the line from a terminal.
   void clear() const;
 
@@ -22,8 +22,10 @@ class Progress {
 
  private:
   std::string label_;
-  Index num_layers_;
+  Index count_;
   bool terminal_;
+  std::string unit_;
+  mutable Index said_ = 0;  ///< units at the last line, where lines stay
 };
 
 }  // namespace apb

@@ -35,11 +35,10 @@ SweepPoint point_of(const MachineModel& machine, const Job& job, const SweepRequ
   return point;
 }
 
+/// Whether `a` is at least as good in everything.
 bool beats(const SweepPoint& a, const SweepPoint& b) {
   if (a.seconds > b.seconds || a.gpus > b.gpus || a.cost > b.cost) return false;
-  if (b.quality >= 0 && a.quality < b.quality) return false;  // unknown beats nothing that is known
-  const bool better_quality = b.quality >= 0 && a.quality > b.quality;
-  return a.seconds < b.seconds || a.gpus < b.gpus || a.cost < b.cost || better_quality;
+  return b.quality < 0 || a.quality >= b.quality;  // unknown beats nothing that is known
 }
 
 }  // namespace
@@ -71,7 +70,8 @@ std::vector<SweepPoint> sweep(const std::function<const MachineModel&(Index poin
   return points;
 }
 
-std::vector<Index> pareto_front(const std::vector<SweepPoint>& points) {
+std::vector<Index> pareto_front(const std::vector<SweepPoint>& points,
+                                const std::function<Index(Index point)>& prompt_of) {
   std::vector<Index> order;
   for (std::size_t i = 0; i < points.size(); ++i) {
     if (points[i].runs) order.push_back(static_cast<Index>(i));
@@ -85,8 +85,10 @@ std::vector<Index> pareto_front(const std::vector<SweepPoint>& points) {
   // Whatever beats a point is at least as fast, so it stands before it, or is equal in time.
   std::vector<Index> front;
   for (const Index i : order) {
-    const bool beaten = std::any_of(front.begin(), front.end(),
-                                    [&](Index other) { return beats(at(other), at(i)); });
+    // Of equal points the first stands for all.
+    const bool beaten = std::any_of(front.begin(), front.end(), [&](Index other) {
+      return prompt_of(other) == prompt_of(i) && beats(at(other), at(i));
+    });
     if (!beaten) front.push_back(i);
   }
   return front;

@@ -39,9 +39,11 @@ struct SweepRequest {
 [[nodiscard]] std::vector<SweepPoint> sweep(
     const std::function<const MachineModel&(Index point)>& machine_of, const SweepRequest& request);
 
-/// Points that no other one beats in time, GPUs, cost and, where it is known for both, quality.
-/// Ascending time.
-[[nodiscard]] std::vector<Index> pareto_front(const std::vector<SweepPoint>& points);
+/// Points that no other point of the same prompt is as good as in time, GPUs, cost and, where it is
+/// known, quality; of equal ones the first. Ascending time.
+/// \param prompt_of a number for the prompt and model of a point: others do not compete
+[[nodiscard]] std::vector<Index> pareto_front(const std::vector<SweepPoint>& points,
+                                              const std::function<Index(Index point)>& prompt_of);
 
 /// Dollars, or whatever the price is in, for a million tokens of prefill.
 [[nodiscard]] double cost_per_million_tokens(Seconds time, Index gpus, Index tokens,

@@ -12,6 +12,7 @@
 #include "sim/tools/commands.hpp"
 #include "sim/tools/prediction_text.hpp"
 #include "sim/tools/question.hpp"
+#include "sim/tools/report_pages.hpp"
 
 namespace apb::sim {
 namespace {
@@ -189,6 +190,7 @@ ExitStatus run(const Question& question) {
       comparisons.push_back(compare(machine, job_of_method, doc_len, ranks));
     }
   }
+  if (!question.html.empty()) write_comparison_page(question, machine, job_of_method, comparisons);
   if (question.csv) {
     fmt::print("{}", csv_of(comparisons).csv());
     return ExitStatus::kRight;

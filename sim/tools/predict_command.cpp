@@ -10,6 +10,7 @@
 #include "sim/tools/commands.hpp"
 #include "sim/tools/prediction_text.hpp"
 #include "sim/tools/question.hpp"
+#include "sim/tools/report_pages.hpp"
 
 namespace apb::sim {
 namespace {
@@ -106,6 +107,7 @@ ExitStatus run(const Question& question) {
   const MachineModel machine = machine_of(question);
   const Job job = job_of(question);
   const Prediction prediction = predict(machine, job);
+  if (!question.html.empty()) write_prediction_page(question, machine, job);
   if (!question.json) {
     print_text(question, machine, job, prediction);
     return ExitStatus::kRight;

@@ -12,6 +12,7 @@
 #include "sim/tools/commands.hpp"
 #include "sim/tools/prediction_text.hpp"
 #include "sim/tools/question.hpp"
+#include "sim/tools/report_pages.hpp"
 
 namespace apb::sim {
 namespace {
@@ -42,6 +43,7 @@ ExitStatus run(const Question& question) {
   const MachineModel machine = machine_of(question);
   const Job job = job_of(question);
   const Sensitivity result = sensitivity(machine, job);
+  if (!question.html.empty()) write_sensitivity_page(question, machine, job, result);
   if (question.json) {
     nlohmann::ordered_json swings = nlohmann::ordered_json::array();
     for (const Swing& swing : result.swings) {

@@ -9,6 +9,8 @@ int main(int argc, char** argv) {
   apb::sim::Work work;
   apb::sim::add_compare_command(app, work);
   apb::sim::add_predict_command(app, work);
+  apb::sim::add_sweep_command(app, work);
+  apb::sim::add_search_command(app, work);
   apb::sim::add_sensitivity_command(app, work);
   apb::sim::add_trace_command(app, work);
   apb::sim::add_calibrate_command(app, work);

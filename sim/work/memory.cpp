@@ -43,7 +43,7 @@ Index foreign_rows(const Job& job, const ApbConfig& config, const BlockLayout& l
       return kept;
     case SimMethod::kUlysses:  // query, key, value and out of its heads, all rows
       return largest_share(config.doc_len * (job.model.num_q_heads + job.model.num_kv_heads),
-                   job.model.num_kv_heads * Index{config.num_ranks});
+                           job.model.num_kv_heads * Index{config.num_ranks});
     default:
       return 0;
   }
@@ -61,7 +61,8 @@ Memory memory_of(const Job& job, const ApbConfig& config, const MachineProfile& 
   const Index tp = heads_shared_by(job);
   const Index rows = most_rows(job, layout);
   Memory memory;
-  memory.weights = largest_share(model.num_parameters * job.element_bytes, tp * job.pipeline_stages);
+  memory.weights =
+      largest_share(model.num_parameters * job.element_bytes, tp * job.pipeline_stages);
   Index cached = 0;
   for (const RankLayout& rank : layout.ranks) cached = std::max(cached, rank.rows());
   if (job.cache_replicated) cached = config.doc_len;

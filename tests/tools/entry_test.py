@@ -20,7 +20,7 @@ from typing import Any, Optional, Sequence
 
 from tool_testing import Checks, Result, arguments, environment, folder_listing, run, temporary_folder
 
-COMMANDS = ("demo", "explain", "run", "import", "case", "verify", "test")
+COMMANDS = ("demo", "explain", "run", "import", "case", "verify", "sim", "test")
 BUILD_S = 1500  # the first start may build everything
 NOBODY = "http://127.0.0.1:9/simple"  # the discard port: refused at once
 

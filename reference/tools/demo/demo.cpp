@@ -188,7 +188,7 @@ ExitStatus run_job(const RankEnvironment& rank, const nlohmann::json& job,
         fmt::format("[{}/{}] {}", step + 1, kRunOrder.size(), kVariants[index].label),
         weights.shape.num_layers, job.at("progress_on_terminal"));
     const Evaluation<float> evaluation =
-        evaluate(request, weights, rank, [&](Index layers) { progress.layer_done(layers); });
+        evaluate(request, weights, rank, [&](Index layers) { progress.done(layers); });
     if (!is_root) continue;
     progress.clear();
     results[index] = summarize(kVariants[index], evaluation, request, tokenizer, job.at("key"));
