@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
-#include <numeric>
+#include <tuple>
 
 #include "reference/core/error.hpp"
 #include "reference/core/parallel_for.hpp"
@@ -77,12 +77,13 @@ std::vector<Index> pareto_front(const std::vector<SweepPoint>& points,
     if (points[i].runs) order.push_back(static_cast<Index>(i));
   }
   const auto at = [&](Index i) -> const SweepPoint& { return points[static_cast<std::size_t>(i)]; };
+  // Whatever is as good as a point in everything then stands before it, or is equal.
   std::sort(order.begin(), order.end(), [&](Index a, Index b) {
-    if (at(a).seconds != at(b).seconds) return at(a).seconds < at(b).seconds;
-    if (at(a).gpus != at(b).gpus) return at(a).gpus < at(b).gpus;
-    return a < b;
+    const auto key = [&](Index i) {
+      return std::tuple(at(i).seconds, at(i).gpus, at(i).cost, -at(i).quality, i);
+    };
+    return key(a) < key(b);
   });
-  // Whatever beats a point is at least as fast, so it stands before it, or is equal in time.
   std::vector<Index> front;
   for (const Index i : order) {
     // Of equal points the first stands for all.
