@@ -25,12 +25,12 @@ Seconds stage_hop(const MachineModel& machine, const Job& job, Index rows) {
 }
 
 /// The last row's logits.
-Seconds lm_head_time(const MachineModel& machine, const Job& job) {
+LayerPlan plan_lm_head(const Job& job) {
   LayerPlan plan;
   PlanBuilder builder(job, 1, heads_shared_by(job), plan);
   const Index columns = job.model.vocab_size / heads_shared_by(job);
   builder.gemm(0, Part::kOutput, 1, columns, job.model.hidden_size);
-  return TimedLayer(machine, job, plan).run(1);
+  return plan;
 }
 
 Seconds pass_time(const MachineModel& machine, const Job& job, const ApbConfig& config, Index rows,
@@ -115,7 +115,7 @@ Prediction predict_first_token(const MachineModel& machine, const Job& job) {
   if (rows == 0) rows = (config.doc_len + config.num_ranks - 1) / config.num_ranks;
   prediction.prefill = pipelined(machine, piece, prediction, pieces, rows);
   prediction.query_pass = pass_time(machine, job, config, config.query_len, 0);
-  prediction.lm_head = lm_head_time(machine, job);
+  prediction.lm_head = TimedLayer(machine, job, plan_lm_head(job)).run(1);
 
   prediction.memory = memory_of(job, config, machine.profile());
   prediction.fit = fit_of(prediction.memory.total(), machine.profile());
@@ -132,6 +132,17 @@ Prediction predict(const MachineModel& machine, const Job& job) {
   prediction.decode_step =
       pass_time(machine, job, config_of(job), 1, job.lengths.query_len) + prediction.lm_head;
   return prediction;
+}
+
+JobWork work_of_job(const MachineModel& machine, const Job& job) {
+  validate(job);
+  const ApbConfig config = config_of(job);
+  JobWork work;
+  work.prefill = work_of(plan_layer(job, config, style_of(machine, job), {0, config.doc_len}));
+  work.query_pass = work_of(plan_query_pass(job, config, config.query_len, 0));
+  work.decode_step = work_of(plan_query_pass(job, config, 1, config.query_len));
+  work.lm_head = work_of(plan_lm_head(job)).front().at(static_cast<std::size_t>(Part::kOutput));
+  return work;
 }
 
 void trace_prefill(const MachineModel& machine, const Job& job, Index num_layers,

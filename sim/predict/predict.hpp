@@ -6,6 +6,7 @@
 #include "sim/predict/band.hpp"
 #include "sim/timeline/timeline.hpp"
 #include "sim/work/memory.hpp"
+#include "sim/work/work_counts.hpp"
 
 namespace apb::sim {
 
@@ -35,6 +36,15 @@ struct Prediction {
 
 /// As predict, without decode_step: what a sweep needs.
 [[nodiscard]] Prediction predict_first_token(const MachineModel& machine, const Job& job);
+
+/// Work of every rank, by part.
+struct JobWork {
+  std::vector<LayerWork> prefill;      ///< one layer, the whole document
+  std::vector<LayerWork> query_pass;   ///< one layer, the question's rows
+  std::vector<LayerWork> decode_step;  ///< one layer, one token
+  PartWork lm_head;                    ///< one row's logits, once
+};
+[[nodiscard]] JobWork work_of_job(const MachineModel& machine, const Job& job);
 
 /// As predict, with every interval of the prefill's first `num_layers` layers.
 void trace_prefill(const MachineModel& machine, const Job& job, Index num_layers,

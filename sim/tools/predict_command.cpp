@@ -79,6 +79,9 @@ void print_text(const Question& question, const MachineModel& machine, const Job
   }
   fmt::print("Rests on numbers that are {}\n\n", provenance_text(prediction.provenance));
 
+  if (question.work) {
+    fmt::print("{}\n", work_table(work_of_job(machine, job), slowest_rank(prediction)).text());
+  }
   fmt::print("Memory of the fullest GPU: {} of {}: {}\n", text_of(Bytes(prediction.memory.total())),
              text_of(Bytes(profile.memory_bytes.number)), to_string(prediction.fit));
   fmt::print("  {}\n", memory_text(prediction.memory));
@@ -127,10 +130,13 @@ ExitStatus run(const Question& question) {
           rival.prediction->time_to_first_token() / prediction.time_to_first_token();
     }
   }
-  const nlohmann::ordered_json report{
-      {"schema", "apb-sim-predict"},       {"version", 1},
-      {"machine", machine.profile().name}, {"job", to_json(job)},
-      {"prediction", to_json(prediction)}, {"speedup_over", rivals}};
+  const nlohmann::ordered_json report{{"schema", "apb-sim-predict"},
+                                      {"version", 1},
+                                      {"machine", machine.profile().name},
+                                      {"job", to_json(job)},
+                                      {"prediction", to_json(prediction)},
+                                      {"work", to_json(work_of_job(machine, job))},
+                                      {"speedup_over", rivals}};
   fmt::print("{}\n", report.dump(2));
   return ExitStatus::kRight;
 }
@@ -143,6 +149,8 @@ void add_predict_command(CLI::App& sim, Work& work) {
   command->add_option("--method", question->method, "one of " + sim_method_names())
       ->capture_default_str();
   add_question_options(*command, *question, Lists::kOne);
+  command->add_flag("--work", question->work,
+                    "also FLOPs, memory traffic and bytes sent, part by part");
   add_output_options(*command, *question, false, true);
   command->callback([question, &work] { work = [question] { return run(*question); }; });
 }

@@ -85,6 +85,25 @@ Table parts_table(const Prediction& prediction) {
   return table;
 }
 
+Table work_table(const JobWork& work, std::size_t rank) {
+  Table table{{fmt::format("rank {}, one GPU", rank), "FLOP", "memory bytes", "received", "sent"},
+              {}};
+  const auto row = [&](std::string_view name, const PartWork& part) {
+    if (part.flop + part.device_bytes + part.bytes_received + part.bytes_sent == 0) return;
+    table.rows.push_back({std::string(name), with_separators(part.flop),
+                          with_separators(part.device_bytes), with_separators(part.bytes_received),
+                          with_separators(part.bytes_sent)});
+  };
+  for (std::size_t part = 0; part < kNumParts; ++part) {
+    row(kPartNames.at(part), work.prefill[rank].at(part));
+  }
+  row("all, one layer of prefill", sum_of(work.prefill[rank]));
+  row("one layer of the question", sum_of(work.query_pass[rank]));
+  row("one layer of a further token", sum_of(work.decode_step[rank]));
+  row("first logits", work.lm_head);
+  return table;
+}
+
 std::string provenance_text(const ProvenanceTime& provenance) {
   Seconds all{};
   for (const Seconds time : provenance.time) all += time;
@@ -117,6 +136,30 @@ nlohmann::ordered_json to_json(const Job& job) {
 
 nlohmann::ordered_json to_json(const Band& band) {
   return {{"p10_s", band.p10.number}, {"p50_s", band.p50.number}, {"p90_s", band.p90.number}};
+}
+
+nlohmann::ordered_json to_json(const JobWork& work) {
+  const auto one = [](const PartWork& part) {
+    return nlohmann::ordered_json{{"flop", part.flop},
+                                  {"device_bytes", part.device_bytes},
+                                  {"bytes_received", part.bytes_received},
+                                  {"bytes_sent", part.bytes_sent}};
+  };
+  const auto ranks = [&](const std::vector<LayerWork>& layers) {
+    nlohmann::ordered_json list = nlohmann::ordered_json::array();
+    for (const LayerWork& layer : layers) {
+      nlohmann::ordered_json parts;
+      for (std::size_t part = 0; part < kNumParts; ++part) {
+        parts[std::string(kPartNames.at(part))] = one(layer.at(part));
+      }
+      list.push_back(std::move(parts));
+    }
+    return list;
+  };
+  return {{"prefill_layer", ranks(work.prefill)},
+          {"query_pass_layer", ranks(work.query_pass)},
+          {"decode_step_layer", ranks(work.decode_step)},
+          {"lm_head", one(work.lm_head)}};
 }
 
 nlohmann::ordered_json to_json(const Prediction& prediction) {

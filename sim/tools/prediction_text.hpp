@@ -15,12 +15,16 @@ namespace apb::sim {
 /// Where the time of some ranks goes, a column each: the first, the slowest, the mean.
 [[nodiscard]] Table parts_table(const Prediction& prediction);
 
+/// What one rank computes, moves and sends in a layer, and beside the layers.
+[[nodiscard]] Table work_table(const JobWork& work, std::size_t rank);
+
 /// "measured 20 %, interpolated 75 %, datasheet 5 %": of the prefill's device time.
 [[nodiscard]] std::string provenance_text(const ProvenanceTime& provenance);
 
 [[nodiscard]] nlohmann::ordered_json to_json(const Job& job);
 [[nodiscard]] nlohmann::ordered_json to_json(const Band& band);
 [[nodiscard]] nlohmann::ordered_json to_json(const Prediction& prediction);
+[[nodiscard]] nlohmann::ordered_json to_json(const JobWork& work);
 
 /// The rank that finishes its prefill last.
 [[nodiscard]] std::size_t slowest_rank(const Prediction& prediction);

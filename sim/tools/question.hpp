@@ -35,6 +35,7 @@ struct Question {
   double nic_gbytes_per_s = 0;
   Index nics_per_node = -1;
   Index gpus_per_node = 0;
+  bool work = false;  ///< predict: counts too
   bool json = false;
   bool csv = false;
   std::string html;

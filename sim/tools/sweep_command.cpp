@@ -221,7 +221,8 @@ ExitStatus run(const Options& options) {
     table.rows.push_back(cells_of(grid, index, points[static_cast<std::size_t>(index)], false));
   }
   fmt::print("{}", table.text());
-  if (quality) fmt::print("\nquality: {}. {}; {}\n", quality->title, quality->metric, quality->source);
+  if (quality)
+    fmt::print("\nquality: {}. {}; {}\n", quality->title, quality->metric, quality->source);
   return ExitStatus::kRight;
 }
 

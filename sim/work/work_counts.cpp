@@ -14,6 +14,17 @@ void add(std::vector<LayerWork>& work, const std::vector<Operation>& operations)
 
 }  // namespace
 
+PartWork sum_of(const LayerWork& work) {
+  PartWork sum;
+  for (const PartWork& part : work) {
+    sum.flop += part.flop;
+    sum.device_bytes += part.device_bytes;
+    sum.bytes_received += part.bytes_received;
+    sum.bytes_sent += part.bytes_sent;
+  }
+  return sum;
+}
+
 std::vector<LayerWork> work_of(const LayerPlan& plan) {
   std::vector<LayerWork> work(static_cast<std::size_t>(plan.num_ranks));
   for (const Step& step : plan.steps) {

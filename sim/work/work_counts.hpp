@@ -18,6 +18,9 @@ struct PartWork {
 
 using LayerWork = std::array<PartWork, kNumParts>;
 
+/// All parts together.
+[[nodiscard]] PartWork sum_of(const LayerWork& work);
+
 /// Per rank.
 [[nodiscard]] std::vector<LayerWork> work_of(const LayerPlan& plan);
 
