@@ -82,7 +82,7 @@ std::string Table::text() const {
     for (std::size_t i = 0; i < cells.size(); ++i) {
       one += i == 0 ? pad_after(cells[i], widths[i]) : "  " + pad_before(cells[i], widths[i]);
     }
-    text += without_trailing_spaces(one) + "\n";
+    text += without_trailing_spaces(one + "\n");
   };
   line(header);
   for (const auto& row : rows) line(row);
