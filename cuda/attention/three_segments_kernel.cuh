@@ -17,71 +17,18 @@
 #include <climits>
 #include <cstdint>
 
-#include "cuda/attention/kernel_arguments.hpp"
+#include "cuda/attention/key_tiles.cuh"
 #include "cuda/attention/tensor_core.cuh"
 
 namespace apb::cuda {
 
-inline constexpr int kTileK = 64;
+inline constexpr float kLog2E = 1.4426950408889634F, kLn2 = 0.6931471805599453F;
 inline constexpr int kThreads = 128;
 inline constexpr int kRowsPerWarp = kTileQ / (kThreads / 32);
 
 /// Bytes of shared memory: Q, and two stages of K and V.
 template <int kHeadDim>
 inline constexpr int kSharedBytes = 2 * kHeadDim*(kTileQ + 2 * 2 * kTileK);
-
-/// A thread block's work. All heads that share a KV head are neighbours, so that their keys stay in
-/// the L2 cache; within them, and between block and anchor, long rows go first, so that no
-/// processor is left with a long last tile.
-struct Work {
-  bool is_anchor;
-  int tile;
-  int q_head;
-};
-
-template <class T>
-__device__ Work work_of(const KernelArguments<T>& arguments, int index) {
-  const int in_block = arguments.block.tiles * arguments.num_q_heads;
-  const bool is_anchor = index >= in_block;
-  if (is_anchor) index -= in_block;
-  const int tiles = is_anchor ? arguments.anchor.tiles : arguments.block.tiles;
-  const int in_group = tiles * arguments.group_size;
-  const int kv_head = index / in_group;
-  const int rest = index % in_group;
-  return {is_anchor, tiles - 1 - rest / arguments.group_size,
-          kv_head * arguments.group_size + rest % arguments.group_size};
-}
-
-/// Walks over the key tiles that a query tile sees.
-template <class T>
-struct KeyTiles {
-  const KernelArguments<T>& arguments;
-  int causal_segment, end_segment;
-  int row_begin, row_end;  ///< of the query tile, in its part
-  int segment, tile;       ///< the current one
-
-  /// Keys of the segment that some row of the tile may see.
-  __device__ int keys() const {
-    const int keys = arguments.segments[segment].keys;
-    return segment == causal_segment ? min(keys, row_end) : keys;
-  }
-  /// Goes on to the next tile; false if there is none.
-  __device__ bool next() {
-    if (--tile >= 0) return true;
-    while (++segment < end_segment) {
-      tile = (keys() + kTileK - 1) / kTileK - 1;
-      if (tile >= 0) return true;
-    }
-    return false;
-  }
-  __device__ int first_key() const { return tile * kTileK; }
-  __device__ bool is_causal() const { return segment == causal_segment; }
-  /// Whether some row of the query tile does not see some key of the tile.
-  __device__ bool needs_mask() const {
-    const int end = first_key() + kTileK;
-    return end > keys() || (is_causal() && end > row_begin + 1);
-  }
-};
 
 /// A warp's 32 rows: running maximum, sum and output, in registers. Lane l holds of row tile m the
 /// rows l / 4 (half 0) and l / 4 + 8 (half 1), and of every 8 columns the two at 2 (l % 4).
@@ -152,24 +99,27 @@ class WarpRows {
       float factor[2];
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        float max = max_[m][half];
-#pragma unroll
-        for (int n = 0; n < kTileK / 8; ++n) {
-          max = fmaxf(max, fmaxf(score_[m][n][2 * half], score_[m][n][2 * half + 1]));
-        }
-        max = fmaxf(max, __shfl_xor_sync(~0U, max, 1));
-        max = fmaxf(max, __shfl_xor_sync(~0U, max, 2));
+        const float old_max = max_[m][half];
+        const float max = fmaxf(old_max, tile_max(m, half));
         // Where every score so far is -inf, 0 instead: weights are then 0, never exp(inf - inf).
         const float shift = max == -INFINITY ? 0 : max;
-        factor[half] = exp2_approx((max_[m][half] - shift) * scale_log2_);
         max_[m][half] = max;
-        // The difference first: rounded products of huge scores would differ by more than 2^127.
+        // What is subtracted is the rounded product, from all scores alike; so long as it is small,
+        // no score exceeds it by more than 1/2. Of huge scores the difference comes first.
+        float shift_log2 = __fmul_rn(shift, scale_log2_);
+        float old_log2 = __fmul_rn(old_max, scale_log2_);
+        if (!is_small(shift_log2)) {
+          subtract(m, half, shift);
+          old_log2 = (old_max - shift) * scale_log2_;
+          shift_log2 = 0;
+        }
+        factor[half] = exp2_approx(old_log2 - shift_log2);
         float sum = 0;
 #pragma unroll
         for (int n = 0; n < kTileK / 8; ++n) {
 #pragma unroll
           for (int e = 2 * half; e < 2 * half + 2; ++e) {
-            score_[m][n][e] = exp2_approx((score_[m][n][e] - shift) * scale_log2_);
+            score_[m][n][e] = exp2_approx(fmaf(score_[m][n][e], scale_log2_, -shift_log2));
             sum += score_[m][n][e];
           }
         }
@@ -261,7 +211,10 @@ class WarpRows {
         sum += __shfl_xor_sync(~0U, sum, 1);
         sum += __shfl_xor_sync(~0U, sum, 2);
         if ((lane() & 3) == 0 && row < rows_there) {
-          lse[row * lse_stride] = sum == 0 ? -INFINITY : max_[m][half] * softmax_scale + logf(sum);
+          const float shift_log2 = __fmul_rn(max_[m][half], scale_log2_);
+          const float shift =
+              is_small(shift_log2) ? shift_log2 * kLn2 : max_[m][half] * softmax_scale;
+          lse[row * lse_stride] = sum == 0 ? -INFINITY : shift + logf(sum);
         }
         const float inverse = 1 / sum;
 #pragma unroll
@@ -304,6 +257,30 @@ class WarpRows {
   }
   __device__ static int own_row(int m, int half) {
     return warp_row() + 16 * m + 8 * half + lane() / 4;
+  }
+
+  /// Whether rounding moves a score, in base 2, by less than 1/2; false for infinity and NaN.
+  __device__ static bool is_small(float score_log2) {
+    return fabsf(score_log2) < 0x1p24F;
+  }
+
+  /// The largest score of a row in the tile; NaN counts for nothing.
+  __device__ float tile_max(int m, int half) const {
+    float max = -INFINITY;
+#pragma unroll
+    for (int n = 0; n < kTileK / 8; ++n) {
+      max = fmaxf(max, fmaxf(score_[m][n][2 * half], score_[m][n][2 * half + 1]));
+    }
+    max = fmaxf(max, __shfl_xor_sync(~0U, max, 1));
+    return fmaxf(max, __shfl_xor_sync(~0U, max, 2));
+  }
+
+  __device__ void subtract(int m, int half, float shift) {
+#pragma unroll
+    for (int n = 0; n < kTileK / 8; ++n) {
+#pragma unroll
+      for (int e = 2 * half; e < 2 * half + 2; ++e) score_[m][n][e] -= shift;
+    }
   }
 
   float scale_log2_;
@@ -366,7 +343,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   bool more = current.next();
   if (more) fill_stage(current, 0);
 
-  WarpRows<T, kHeadDim> own(arguments.softmax_scale * 1.4426950408889634F);
+  WarpRows<T, kHeadDim> own(arguments.softmax_scale * kLog2E);
   for (int stage = 0; more; stage ^= 1) {
     wait_for_copies();
     __syncthreads();  // this stage has arrived, and nobody reads the other one any more
