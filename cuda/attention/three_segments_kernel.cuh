@@ -94,44 +94,48 @@ class WarpRows {
 
   /// Scores become weights exp(score - max); sum and output follow a maximum that has grown.
   __device__ void softmax() {
+    float shift_log2[2][2], factor[2][2];
+    bool is_usual = true;
 #pragma unroll
     for (int m = 0; m < 2; ++m) {
-      float factor[2];
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
         const float old_max = max_[m][half];
-        const float max = fmaxf(old_max, tile_max(m, half));
-        // Where every score so far is -inf, 0 instead: weights are then 0, never exp(inf - inf).
-        const float shift = max == -INFINITY ? 0 : max;
-        max_[m][half] = max;
-        // What is subtracted is the rounded product, from all scores alike; so long as it is small,
-        // no score exceeds it by more than 1/2. Of huge scores the difference comes first.
-        float shift_log2 = __fmul_rn(shift, scale_log2_);
-        float old_log2 = __fmul_rn(old_max, scale_log2_);
-        if (!is_small(shift_log2)) {
-          subtract(m, half, shift);
-          old_log2 = (old_max - shift) * scale_log2_;
-          shift_log2 = 0;
+        max_[m][half] = fmaxf(old_max, tile_max(m, half));
+        shift_log2[m][half] = __fmul_rn(shift(m, half), scale_log2_);
+        factor[m][half] = exp2_approx(__fmul_rn(old_max, scale_log2_) - shift_log2[m][half]);
+        is_usual = is_usual && factor[m][half] == 1 && is_small(shift_log2[m][half]);
+      }
+    }
+    // Mostly no maximum has changed; a product with exactly 1 changes no bit and is left out.
+    if (__any_sync(~0U, !is_usual)) {
+#pragma unroll
+      for (int m = 0; m < 2; ++m) {
+#pragma unroll
+        for (int half = 0; half < 2; ++half) rescale(m, half, factor[m][half]);
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+          if (!is_small(shift_log2[m][half])) {
+            subtract(m, half, shift(m, half));
+            shift_log2[m][half] = 0;
+          }
         }
-        factor[half] = exp2_approx(old_log2 - shift_log2);
+      }
+    }
+#pragma unroll
+    for (int m = 0; m < 2; ++m) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
         float sum = 0;
 #pragma unroll
         for (int n = 0; n < kTileK / 8; ++n) {
 #pragma unroll
           for (int e = 2 * half; e < 2 * half + 2; ++e) {
-            score_[m][n][e] = exp2_approx(fmaf(score_[m][n][e], scale_log2_, -shift_log2));
+            score_[m][n][e] = exp2_approx(fmaf(score_[m][n][e], scale_log2_, -shift_log2[m][half]));
             sum += score_[m][n][e];
           }
         }
-        sum_[m][half] = sum_[m][half] * factor[half] + sum;
-      }
-      // Mostly no maximum has changed; a product with exactly 1 changes no bit and is left out.
-      if (__any_sync(~0U, factor[0] != 1.0F || factor[1] != 1.0F)) {
-#pragma unroll
-        for (int n = 0; n < kHeadDim / 8; ++n) {
-#pragma unroll
-          for (int e = 0; e < 4; ++e) out_[m][n][e] *= factor[e >> 1];
-        }
+        sum_[m][half] += sum;
       }
     }
   }
@@ -259,9 +263,18 @@ class WarpRows {
     return warp_row() + 16 * m + 8 * half + lane() / 4;
   }
 
-  /// Whether rounding moves a score, in base 2, by less than 1/2; false for infinity and NaN.
-  __device__ static bool is_small(float score_log2) {
-    return fabsf(score_log2) < 0x1p24F;
+  /// What is subtracted from a row's scores: the maximum, but 0 where every score so far is -inf:
+  /// weights are then 0, never exp(inf - inf).
+  __device__ float shift(int m, int half) const {
+    return max_[m][half] == -INFINITY ? 0 : max_[m][half];
+  }
+
+  /// Scores are multiplied by scale_log2_ and the rounded product of the shift is subtracted, in
+  /// one step; what it was rounded by, up to 2^-24 of it, multiplies all weights of the row alike.
+  /// Where that could keep a weight of 1 from being rounded to 1, the difference is taken first.
+  /// False for infinity and NaN too.
+  __device__ static bool is_small(float shift_log2) {
+    return fabsf(shift_log2) < 1024;
   }
 
   /// The largest score of a row in the tile; NaN counts for nothing.
@@ -273,6 +286,15 @@ class WarpRows {
     }
     max = fmaxf(max, __shfl_xor_sync(~0U, max, 1));
     return fmaxf(max, __shfl_xor_sync(~0U, max, 2));
+  }
+
+  __device__ void rescale(int m, int half, float factor) {
+    sum_[m][half] *= factor;
+#pragma unroll
+    for (int n = 0; n < kHeadDim / 8; ++n) {
+#pragma unroll
+      for (int e = 2 * half; e < 2 * half + 2; ++e) out_[m][n][e] *= factor;
+    }
   }
 
   __device__ void subtract(int m, int half, float shift) {

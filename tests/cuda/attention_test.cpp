@@ -202,7 +202,8 @@ TEST_CASE("cuda: products of one sign, which a tensor core cuts off") {
     const Matrix<double> error = results.block.lse - truth.lse;
     INFO("lse off by " << error.minCoeff() / size * 0x1p21 << " to "
                        << error.maxCoeff() / size * 0x1p21 << " times 2^-21 S");
-    CHECK(error.mean() > 0);
+    if (kind.type == ValueType::kFloat16)
+      CHECK(error.mean() > 0);  // sums of bf16 products fit in fp32
     CHECK(error.cwiseAbs().maxCoeff() <=
           (0x1p-21 + static_cast<double>(kind.head_dim) / 16 * 0x1p-23) * size);
   }
