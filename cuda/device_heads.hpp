@@ -38,8 +38,9 @@ struct DeviceHeads {
   }
 
   /// A view of mutable elements is also a view of constant ones.
-  operator DeviceHeads<const T>() const  // NOLINT(google-explicit-constructor)
-      requires(!std::is_const_v<T>) {
+  template <class Constant>
+  operator DeviceHeads<Constant>() const  // NOLINT(google-explicit-constructor)
+      requires(std::is_same_v<Constant, const T> && !std::is_const_v<T>) {
     return {data, rows, heads, head_dim, row_stride, head_stride};
   }
 };

@@ -343,17 +343,17 @@ TEST_CASE("cuda: what attention cannot take is refused with one line") {
   ProblemShape shape = with_lengths(kernel_kinds()[0], 0, {}, 4);
   CHECK(refused(shape, 1) == "accepted");
   for (const double scale : {0.0, -1.0, kNaN, kInfinity}) {
-    CHECK_THAT(refused(shape, scale), Catch::Matchers::Contains("softmax_scale"));
+    CHECK(refused(shape, scale).find("softmax_scale") != std::string::npos);
   }
   shape.head_dim = 80;
   CHECK(refused(shape, 1) == "cuda attention: head_dim = 80: must be 64 or 128");
   shape.head_dim = 64;
   shape.num_q_heads = 3;
   shape.num_kv_heads = 2;
-  CHECK_THAT(refused(shape, 1), Catch::Matchers::Contains("query heads = 3"));
+  CHECK(refused(shape, 1).find("query heads = 3") != std::string::npos);
   shape.num_q_heads = 2;
   shape.kept.assign(cuda::kMaxPassingSlices + 1, 1);
-  CHECK_THAT(refused(shape, 1), Catch::Matchers::Contains("passing slices = 63"));
+  CHECK(refused(shape, 1).find("passing slices = 63") != std::string::npos);
 }
 
 }  // namespace apb

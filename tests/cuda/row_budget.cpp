@@ -153,7 +153,9 @@ BudgetUse budget_use(ValueType type, const HeadsView<const double>& query,
   });
   if (sums.pairs >= 256) {
     use.all_rows = sums.squared_error / sums.squared_budget;
-    use.bias = std::abs(sums.signed_error / sums.last_places) / 0.3;
+    // In fp32 the error is that of the scores, many last places and of either sign.
+    if (type != ValueType::kFloat32)
+      use.bias = std::abs(sums.signed_error / sums.last_places) / 0.3;
   }
   return use;
 }

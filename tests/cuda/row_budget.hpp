@@ -9,7 +9,7 @@
 ///   all:  sum |e|^2 <= sum [(u nu)^2 / 3 + (u |o|)^2 / 3 + (2^-21 S sigma / 4)^2], from 256 rows
 ///   on bias: |sum of (candidate - o) in the direction of o| < 0.3 last places of o, summed lse:
 ///   |error| <= 2 plain + 2^-21 S, plain the error of fp32 scores and an fp32 sum
-/// with u = 2^-8 (bf16) or 2^-11 (fp16), of weights and output alike.
+/// with u = 2^-8 (bf16), 2^-11 (fp16) or 2^-24 (fp32, no bias), of weights and output alike.
 
 #include <iosfwd>
 #include <span>

@@ -1,0 +1,27 @@
+#include "cuda/decode/merge_partials.hpp"
+
+#include "cuda/decode/merge_kernel.hpp"
+#include "reference/core/error.hpp"
+
+namespace apb::cuda {
+
+template <class Out>
+void merge_partials(const float* parts, Index num_parts, const PartialShape& shape, Out* out,
+                    float* lse, cudaStream_t stream) {
+  if (num_parts < 1) throw BadInput("cuda merge", "parts", num_parts, "at least 1");
+  constexpr Index kMost = Index{1} << 31;
+  const Index pairs = shape.rows * shape.num_q_heads;
+  if (shape.rows < 0 || shape.num_q_heads < 0 || pairs > kMost) {
+    throw BadInput("cuda merge", "rows and heads", pairs, fmt::format("0 to {}", kMost));
+  }
+  if (pairs > 0) launch_merge(parts, num_parts, shape, out, lse, stream);
+}
+
+template void merge_partials(const float*, Index, const PartialShape&, float*, float*,
+                             cudaStream_t);
+template void merge_partials(const float*, Index, const PartialShape&, Bfloat16*, float*,
+                             cudaStream_t);
+template void merge_partials(const float*, Index, const PartialShape&, Float16*, float*,
+                             cudaStream_t);
+
+}  // namespace apb::cuda
