@@ -1,21 +1,28 @@
 #include "cuda/benchmarks/timing.hpp"
 
 #include <algorithm>
+#include <chrono>
+
+#include "cuda/benchmarks/read_all.hpp"
 
 namespace apb::cuda {
 
 Timing time_cold(const std::function<void()>& work, int repeats, const Stream& stream) {
-  const DeviceBuffer<char> flush(std::size_t{1} << 28);
+  const DeviceBuffer<std::uint32_t> memory(std::size_t{1} << 26);
+  check(cudaMemsetAsync(memory.data(), 1, memory.size() * sizeof(std::uint32_t), stream.get()));
   const Event begin, end;
-  std::vector<double> seconds;
-  for (int run = -3; run < repeats; ++run) {
-    check(cudaMemsetAsync(flush.data(), run & 0xFF, flush.size(), stream.get()));
+  const auto once = [&] {
+    read_all(memory, stream.get());
     begin.record(stream.get());
     work();
     end.record(stream.get());
     end.synchronize();
-    if (run >= 0) seconds.push_back(seconds_between(begin, end));
-  }
+    return seconds_between(begin, end);
+  };
+  const auto started = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - started < std::chrono::milliseconds(300)) (void)once();
+  std::vector<double> seconds;
+  for (int run = 0; run < repeats; ++run) seconds.push_back(once());
   std::sort(seconds.begin(), seconds.end());
   return {seconds[seconds.size() / 2], seconds.front(), seconds.back()};
 }

@@ -18,8 +18,9 @@ struct Timing {
   double median_s = 0, least_s = 0, most_s = 0;
 };
 
-/// Times `work` on the stream: 3 calls to warm up, then `repeats`, before each of which 256 MiB are
-/// written, so that nothing that work reads is in the L2 cache.
+/// Times `work` on the stream. It is called for 0.3 s first, because an idle GPU's clock takes a
+/// while to rise; then `repeats` times. Before each call 256 MiB are read, so that nothing that
+/// work reads is in the L2 cache, nor anything that would have to be written back.
 [[nodiscard]] Timing time_cold(const std::function<void()>& work, int repeats,
                                const Stream& stream);
 

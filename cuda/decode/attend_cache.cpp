@@ -36,9 +36,12 @@ void check_problem(const CacheAttention<T>& problem) {
     throw BadInput(kWhere, "KV heads", key.heads,
                    fmt::format("a divisor of the {} query heads", query.heads));
   }
-  if (key.rows < 0 || key.head_dim != query.head_dim) {
-    throw BadInput(kWhere, "key rows x head_dim", fmt::format("{} x {}", key.rows, key.head_dim),
-                   fmt::format("0 or more x {}", query.head_dim));
+  constexpr Index kMostKeys = 65535 * kPieceKeys;
+  if (key.rows < 0 || key.rows > kMostKeys) {
+    throw BadInput(kWhere, "keys", key.rows, fmt::format("0 to {}", kMostKeys));
+  }
+  if (key.head_dim != query.head_dim) {
+    throw BadInput(kWhere, "key head_dim", key.head_dim, fmt::format("{}", query.head_dim));
   }
   if (value.rows != key.rows || value.heads != key.heads || value.head_dim != key.head_dim) {
     throw BadInput(kWhere, "value rows", value.rows, "shaped as the keys");

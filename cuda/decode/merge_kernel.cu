@@ -8,31 +8,59 @@ namespace {
 constexpr int kThreads = 128;
 constexpr int kWarps = kThreads / 32;
 
-/// A warp has one row and head. It reads every part's lse before it writes its own, and no other
-/// warp reads what it writes: so the result may lie where one of the parts does.
+__device__ float max_of_lanes(float value) {
+  for (int step = 16; step > 0; step /= 2) {
+    value = fmaxf(value, __shfl_xor_sync(~0U, value, step));
+  }
+  return value;
+}
+
+/// A warp has one row and head: first a lane a part, for the weights; then 4 elements a lane, part
+/// by part in their order. It reads every lse before it writes its own, and no other warp reads
+/// what it writes: so the result may lie where one of the parts does.
 template <class Out>
 __global__ void merge_kernel(const float* parts, Index num_parts, PartialShape shape, Out* out,
                              float* lse) {
+  constexpr int kElements = 4;
   const Index pair = static_cast<Index>(blockIdx.x) * kWarps + threadIdx.x / 32;
   const int lane = static_cast<int>(threadIdx.x) % 32;
   if (pair >= shape.rows * shape.num_q_heads) return;
   const auto lse_of = [&](Index part) {
-    return parts[part * shape.size() + shape.out_size() + pair];
+    return part < num_parts ? parts[part * shape.size() + shape.out_size() + pair] : -INFINITY;
   };
   float max = -INFINITY;
-  for (Index part = 0; part < num_parts; ++part) max = fmaxf(max, lse_of(part));
+  for (Index part = lane; part < num_parts; part += 32) max = fmaxf(max, lse_of(part));
+  max = max_of_lanes(max);
   const float shift = max == -INFINITY ? 0 : max;
-  float weight_sum = 0;
-  for (Index part = 0; part < num_parts; ++part) weight_sum += expf(lse_of(part) - shift);
 
-  for (Index i = lane; i < shape.head_dim; i += 32) {
-    float sum = 0;
-    for (Index part = 0; part < num_parts; ++part) {
-      const float its_lse = lse_of(part);
-      if (its_lse == -INFINITY) continue;
-      sum += expf(its_lse - shift) * parts[part * shape.size() + pair * shape.head_dim + i];
+  float weight_sum = 0;
+  for (Index first_element = 0; first_element < shape.head_dim; first_element += 32 * kElements) {
+    float sum[kElements] = {};
+    weight_sum = 0;
+    for (Index first_part = 0; first_part < num_parts; first_part += 32) {
+      const float own_weight = expf(lse_of(first_part + lane) - shift);
+      const int here = static_cast<int>(min(num_parts - first_part, Index{32}));
+#pragma unroll 4
+      for (int i = 0; i < here; ++i) {
+        const float weight = __shfl_sync(~0U, own_weight, i);
+        if (weight == 0) continue;  // an empty part's out may hold anything
+        weight_sum += weight;
+        const float* from = parts + (first_part + i) * shape.size() + pair * shape.head_dim;
+#pragma unroll
+        for (int e = 0; e < kElements; ++e) {
+          const Index element = first_element + 32 * e + lane;
+          if (element < shape.head_dim) sum[e] += weight * from[element];
+        }
+      }
     }
-    out[pair * shape.head_dim + i] = static_cast<Out>(weight_sum == 0 ? 0 : sum / weight_sum);
+#pragma unroll
+    for (int e = 0; e < kElements; ++e) {
+      const Index element = first_element + 32 * e + lane;
+      if (element < shape.head_dim) {
+        out[pair * shape.head_dim + element] =
+            static_cast<Out>(weight_sum == 0 ? 0 : sum[e] / weight_sum);
+      }
+    }
   }
   __syncwarp();
   if (lane == 0) lse[pair] = weight_sum == 0 ? -INFINITY : shift + logf(weight_sum);

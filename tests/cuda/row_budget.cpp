@@ -75,6 +75,11 @@ double share_of(double found, double allowed) {
   return std::isnan(found) ? kInfinity : found / allowed;
 }
 
+/// Infinity, NaN, or the zero of a row that sees nothing.
+bool is_special(double value) {
+  return !std::isfinite(value) || value == 0;
+}
+
 bool same_special(double found, double expected) {
   return std::isnan(expected) ? std::isnan(found) : found == expected;
 }
@@ -102,7 +107,8 @@ void judge_row(double unit, const VisibleRow& seen, const AttentionPartial<doubl
   }
   if (!std::isfinite(true_lse) || !o.allFinite()) {
     for (Index i = 0; i < head_dim; ++i) {
-      use.special_values_right &= same_special(candidate[i], o[i]);
+      use.special_values_right &=
+          is_special(o[i]) ? same_special(candidate[i], o[i]) : std::isfinite(candidate[i]);
     }
     return;
   }
