@@ -62,7 +62,7 @@ struct Seen {
 /// Grid: (KV heads, pieces, rows x parts of kHeads query heads of a group). KV heads count fastest,
 /// because keys of a row lie next to one another.
 template <class T, int kHeadDim, int kHeads>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kHeads <= 4 ? 4 : 2)
     cache_kernel(const __grid_constant__ CacheAttention<T> problem, float* partials) {
   constexpr int kLanes = kHeadDim / 8;  // of a group
   constexpr int kGroups = kThreads / kLanes;

@@ -8,7 +8,7 @@ namespace apb::cuda {
 
 /// Keys of a piece: enough pieces to fill a GPU at the lengths of a long document, and a fixed
 /// number, so that results do not depend on the device.
-inline constexpr Index kPieceKeys = 512;
+inline constexpr Index kPieceKeys = 256;
 
 /// Pieces of a cache; an empty one has one piece.
 [[nodiscard]] constexpr Index num_pieces(Index keys) {

@@ -40,16 +40,16 @@ __global__ void merge_kernel(const float* parts, Index num_parts, PartialShape s
     for (Index first_part = 0; first_part < num_parts; first_part += 32) {
       const float own_weight = expf(lse_of(first_part + lane) - shift);
       const int here = static_cast<int>(min(num_parts - first_part, Index{32}));
-#pragma unroll 4
+#pragma unroll 8
       for (int i = 0; i < here; ++i) {
         const float weight = __shfl_sync(~0U, own_weight, i);
-        if (weight == 0) continue;  // an empty part's out may hold anything
         weight_sum += weight;
         const float* from = parts + (first_part + i) * shape.size() + pair * shape.head_dim;
 #pragma unroll
         for (int e = 0; e < kElements; ++e) {
           const Index element = first_element + 32 * e + lane;
-          if (element < shape.head_dim) sum[e] += weight * from[element];
+          // An empty part's out may hold anything, and is not read.
+          if (weight != 0 && element < shape.head_dim) sum[e] += weight * from[element];
         }
       }
     }

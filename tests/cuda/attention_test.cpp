@@ -146,7 +146,7 @@ TEST_CASE("cuda: query head h reads KV head h / group_size") {
   }
 }
 
-TEST_CASE("cuda: many passing slices of different lengths") {
+TEST_CASE("cuda: many passing slices of different lengths", "[reduced]") {
   for (const ProblemShape& kind : kernel_kinds()) {
     std::vector<Index> kept;
     for (Index rank = 0; rank < cuda::kMaxPassingSlices; ++rank) kept.push_back(rank * 5 % 71);
@@ -155,7 +155,7 @@ TEST_CASE("cuda: many passing slices of different lengths") {
 }
 
 // Bug list 7: the corner is where a square mask would be aligned otherwise.
-TEST_CASE("cuda: two rows over five keys") {
+TEST_CASE("cuda: two rows over five keys", "[reduced]") {
   for (const ProblemShape& kind : kernel_kinds()) {
     check_on_device({with_lengths(kind, 0, {3}, 2), 9});
     check_on_device({with_lengths(kind, 3, {}, 2), 10});
@@ -210,7 +210,7 @@ TEST_CASE("cuda: products of one sign, which a tensor core cuts off") {
 }
 
 // Bug list 2.
-TEST_CASE("cuda: rows that see nothing have out 0 and lse -inf") {
+TEST_CASE("cuda: rows that see nothing have out 0 and lse -inf", "[reduced]") {
   for (const ProblemShape& kind : kernel_kinds()) {
     AttentionProblem problem(with_lengths(kind, 0, {0, 0}, 77), 12);
     problem.skip_block_keys = true;
@@ -221,7 +221,8 @@ TEST_CASE("cuda: rows that see nothing have out 0 and lse -inf") {
   }
 }
 
-TEST_CASE("cuda: a cache that all rows see, with and without keys of the rows themselves") {
+TEST_CASE("cuda: a cache that all rows see, with and without keys of the rows themselves",
+          "[reduced]") {
   for (const ProblemShape& kind : kernel_kinds()) {
     AttentionProblem problem(with_lengths(kind, 333, {65}, 20), 13);
     problem.skip_anchor_rows = true;
@@ -232,8 +233,8 @@ TEST_CASE("cuda: a cache that all rows see, with and without keys of the rows th
 }
 
 // What is not visible never matters, be it NaN; NaN in a visible score or value gives NaN.
-TEST_CASE(
-    "cuda: NaN and infinity in a key or value of the own segment reach the rows that see it") {
+TEST_CASE("cuda: NaN and infinity in own keys and values reach the rows that see them",
+          "[reduced]") {
   for (const ProblemShape& kind : kernel_kinds()) {
     for (const double special : {kNaN, kInfinity, -kInfinity}) {
       for (const Index key : {0, 63, 64, 100, 149}) {
@@ -258,7 +259,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("cuda: a score of +inf gives NaN, one of -inf has weight 0") {
+TEST_CASE("cuda: a score of +inf gives NaN, one of -inf has weight 0", "[reduced]") {
   for (const ProblemShape& kind : kernel_kinds()) {
     for (const double special : {kInfinity, -kInfinity}) {
       AttentionProblem problem(with_lengths(kind, 70, {90}, 140), 16);

@@ -206,6 +206,13 @@ TEST_CASE("cuda: the same rows as the reference, in every type of importance") {
   check_distributions<float>(16448, 2, 2048);
 }
 
+// A cell of each kind, keys in shared memory or not, for compute-sanitizer.
+TEST_CASE("cuda: the same rows as the reference, on a reduced grid", "[reduced]") {
+  check_distributions<Bfloat16>(1500, 3, 400);
+  check_distributions<Float16>(33, 2, 33);
+  check_distributions<float>(70001, 1, 300);
+}
+
 // Keys of 70,000 rows and more do not fit in shared memory.
 TEST_CASE("cuda: the same rows as the reference, of very many") {
   check_distributions<float>(57000, 1, 4096);
@@ -231,7 +238,7 @@ TEST_CASE("cuda: a hundred selections give the same bits") {
   CHECK(same);
 }
 
-TEST_CASE("cuda: pooling is the reference's, rounded") {
+TEST_CASE("cuda: pooling is the reference's, rounded", "[reduced]") {
   for (const Index rows : {1, 2, 3, 4, 5, 6, 1000}) {
     for (const Index kernel : {1, 3, 5, 9, 2001}) {
       const Index heads = 3, excluded = rows / 4;
