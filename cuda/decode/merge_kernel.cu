@@ -8,62 +8,50 @@ namespace {
 constexpr int kThreads = 128;
 constexpr int kWarps = kThreads / 32;
 
-__device__ float max_of_lanes(float value) {
-  for (int step = 16; step > 0; step /= 2) {
-    value = fmaxf(value, __shfl_xor_sync(~0U, value, step));
-  }
-  return value;
-}
-
-/// A warp has one row and head: first a lane a part, for the weights; then 4 elements a lane, part
-/// by part in their order. It reads every lse before it writes its own, and no other warp reads
-/// what it writes: so the result may lie where one of the parts does.
+/// A thread block has one row and head, each of its warps every fourth part. It reads all that it
+/// needs before it writes, and no other block reads what it writes: so the result may lie where one
+/// of the parts does. Sums run in a fixed order.
 template <class Out>
 __global__ void merge_kernel(const float* parts, Index num_parts, PartialShape shape, Out* out,
                              float* lse) {
-  constexpr int kElements = 4;
-  const Index pair = static_cast<Index>(blockIdx.x) * kWarps + threadIdx.x / 32;
-  const int lane = static_cast<int>(threadIdx.x) % 32;
-  if (pair >= shape.rows * shape.num_q_heads) return;
-  const auto lse_of = [&](Index part) {
-    return part < num_parts ? parts[part * shape.size() + shape.out_size() + pair] : -INFINITY;
-  };
+  extern __shared__ float sums[];  // [kWarps, head_dim]
+  __shared__ float warp_max[kWarps], warp_weights[kWarps];
+  const Index pair = blockIdx.x;
+  const int head_dim = static_cast<int>(shape.head_dim);
+  const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
+  const float* first_lse = parts + shape.out_size() + pair;
+
   float max = -INFINITY;
-  for (Index part = lane; part < num_parts; part += 32) max = fmaxf(max, lse_of(part));
-  max = max_of_lanes(max);
+  for (Index part = threadIdx.x; part < num_parts; part += kThreads) {
+    max = fmaxf(max, first_lse[part * shape.size()]);
+  }
+  for (int step = 16; step > 0; step /= 2) max = fmaxf(max, __shfl_xor_sync(~0U, max, step));
+  if (lane == 0) warp_max[warp] = max;
+  __syncthreads();
+  for (const float its : warp_max) max = fmaxf(max, its);
   const float shift = max == -INFINITY ? 0 : max;
 
-  float weight_sum = 0;
-  for (Index first_element = 0; first_element < shape.head_dim; first_element += 32 * kElements) {
-    float sum[kElements] = {};
-    weight_sum = 0;
-    for (Index first_part = 0; first_part < num_parts; first_part += 32) {
-      const float own_weight = expf(lse_of(first_part + lane) - shift);
-      const int here = static_cast<int>(min(num_parts - first_part, Index{32}));
+  for (int element = lane; element < head_dim; element += 32) {
+    float sum = 0, weights = 0;
 #pragma unroll 8
-      for (int i = 0; i < here; ++i) {
-        const float weight = __shfl_sync(~0U, own_weight, i);
-        weight_sum += weight;
-        const float* from = parts + (first_part + i) * shape.size() + pair * shape.head_dim;
-#pragma unroll
-        for (int e = 0; e < kElements; ++e) {
-          const Index element = first_element + 32 * e + lane;
-          // An empty part's out may hold anything, and is not read.
-          if (weight != 0 && element < shape.head_dim) sum[e] += weight * from[element];
-        }
-      }
+    for (Index part = warp; part < num_parts; part += kWarps) {
+      const float weight = expf(first_lse[part * shape.size()] - shift);
+      const float value = parts[part * shape.size() + pair * head_dim + element];
+      weights += weight;
+      sum += weight == 0 ? 0 : weight * value;  // an empty part's out may hold anything
     }
-#pragma unroll
-    for (int e = 0; e < kElements; ++e) {
-      const Index element = first_element + 32 * e + lane;
-      if (element < shape.head_dim) {
-        out[pair * shape.head_dim + element] =
-            static_cast<Out>(weight_sum == 0 ? 0 : sum[e] / weight_sum);
-      }
-    }
+    sums[warp * head_dim + element] = sum;
+    if (element == 0) warp_weights[warp] = weights;
   }
-  __syncwarp();
-  if (lane == 0) lse[pair] = weight_sum == 0 ? -INFINITY : shift + logf(weight_sum);
+  __syncthreads();
+  float weights = 0;
+  for (const float its : warp_weights) weights += its;
+  for (int element = static_cast<int>(threadIdx.x); element < head_dim; element += kThreads) {
+    float sum = 0;
+    for (int w = 0; w < kWarps; ++w) sum += sums[w * head_dim + element];
+    out[pair * head_dim + element] = static_cast<Out>(weights == 0 ? 0 : sum / weights);
+  }
+  if (threadIdx.x == 0) lse[pair] = weights == 0 ? -INFINITY : shift + logf(weights);
 }
 
 }  // namespace
@@ -71,9 +59,10 @@ __global__ void merge_kernel(const float* parts, Index num_parts, PartialShape s
 template <class Out>
 void launch_merge(const float* parts, Index num_parts, const PartialShape& shape, Out* out,
                   float* lse, cudaStream_t stream) {
-  const Index blocks = (shape.rows * shape.num_q_heads + kWarps - 1) / kWarps;
-  merge_kernel<<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(parts, num_parts, shape, out,
-                                                                       lse);
+  const Index blocks = shape.rows * shape.num_q_heads;
+  const auto bytes = sizeof(float) * kWarps * static_cast<std::size_t>(shape.head_dim);
+  merge_kernel<<<static_cast<unsigned>(blocks), kThreads, bytes, stream>>>(parts, num_parts, shape,
+                                                                           out, lse);
   check_launch();
 }
 

@@ -9,7 +9,10 @@ template <class Out>
 void merge_partials(const float* parts, Index num_parts, const PartialShape& shape, Out* out,
                     float* lse, cudaStream_t stream) {
   if (num_parts < 1) throw BadInput("cuda merge", "parts", num_parts, "at least 1");
-  constexpr Index kMost = Index{1} << 31;
+  if (shape.head_dim < 1 || shape.head_dim > 1024) {
+    throw BadInput("cuda merge", "head_dim", shape.head_dim, "1 to 1024");
+  }
+  constexpr Index kMost = (Index{1} << 31) - 1;
   const Index pairs = shape.rows * shape.num_q_heads;
   if (shape.rows < 0 || shape.num_q_heads < 0 || pairs > kMost) {
     throw BadInput("cuda merge", "rows and heads", pairs, fmt::format("0 to {}", kMost));

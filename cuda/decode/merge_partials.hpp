@@ -21,8 +21,8 @@ struct PartialShape {
   [[nodiscard]] constexpr Index size() const { return out_size() + rows * num_q_heads; }
 };
 
-/// Enqueues the merge of partials that lie one after the other. Parts are added in their order,
-/// shifted by the largest lse, so that no lse is too large. A part whose lse is -inf changes
+/// Enqueues the merge of partials that lie one after the other. Parts are added in a fixed
+/// order, shifted by the largest lse, so that no lse is too large. A part whose lse is -inf changes
 /// nothing, whatever its out holds; without any other, out is 0 and lse -inf. NaN in a lse gives
 /// NaN.
 /// \tparam Out float, Bfloat16 or Float16
