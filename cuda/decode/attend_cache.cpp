@@ -36,7 +36,7 @@ void check_problem(const CacheAttention<T>& problem) {
     throw BadInput(kWhere, "KV heads", key.heads,
                    fmt::format("a divisor of the {} query heads", query.heads));
   }
-  constexpr Index kMostKeys = 65535 * kPieceKeys;
+  constexpr Index kMostKeys = kMaxParts * kPieceKeys;
   if (key.rows < 0 || key.rows > kMostKeys) {
     throw BadInput(kWhere, "keys", key.rows, fmt::format("0 to {}", kMostKeys));
   }

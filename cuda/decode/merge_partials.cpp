@@ -8,7 +8,9 @@ namespace apb::cuda {
 template <class Out>
 void merge_partials(const float* parts, Index num_parts, const PartialShape& shape, Out* out,
                     float* lse, cudaStream_t stream) {
-  if (num_parts < 1) throw BadInput("cuda merge", "parts", num_parts, "at least 1");
+  if (num_parts < 1 || num_parts > kMaxParts) {
+    throw BadInput("cuda merge", "parts", num_parts, fmt::format("1 to {}", kMaxParts));
+  }
   if (shape.head_dim < 1 || shape.head_dim > 1024) {
     throw BadInput("cuda merge", "head_dim", shape.head_dim, "1 to 1024");
   }

@@ -21,6 +21,9 @@ struct PartialShape {
   [[nodiscard]] constexpr Index size() const { return out_size() + rows * num_q_heads; }
 };
 
+/// Parts that a merge takes at most.
+inline constexpr Index kMaxParts = 8192;
+
 /// Enqueues the merge of partials that lie one after the other. Parts are added in a fixed
 /// order, shifted by the largest lse, so that no lse is too large. A part whose lse is -inf changes
 /// nothing, whatever its out holds; without any other, out is 0 and lse -inf. NaN in a lse gives
@@ -29,7 +32,7 @@ struct PartialShape {
 /// \param parts [num_parts] partials
 /// \param out   [rows, num_q_heads, head_dim]
 /// \param lse   [rows, num_q_heads]. out and lse may be those of one of the parts.
-/// \throws BadInput if there is no part; CudaError if the launch is refused
+/// \throws BadInput if there is no part, or more than kMaxParts; CudaError if the launch is refused
 template <class Out>
 void merge_partials(const float* parts, Index num_parts, const PartialShape& shape, Out* out,
                     float* lse, cudaStream_t stream);

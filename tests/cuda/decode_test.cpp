@@ -194,6 +194,29 @@ TEST_CASE("cuda: merges with empty ranks and huge lse", "[reduced]") {
   }
 }
 
+TEST_CASE("cuda: a merge of as many parts as there may be") {
+  const cuda::PartialShape shape{1, 1, 130};
+  std::vector<float> parts;
+  for (Index part = 0; part < cuda::kMaxParts; ++part) {
+    parts.insert(parts.end(), 130, static_cast<float>(part % 3));
+    parts.push_back(part % 5 == 0 ? -kInfinity : 7.0F);
+  }
+  double sum = 0, count = 0;
+  for (Index part = 0; part < cuda::kMaxParts; ++part) {
+    if (part % 5 == 0) continue;
+    sum += static_cast<double>(part % 3);
+    ++count;
+  }
+  const cuda::Stream stream;
+  const auto memory = cuda::to_device(parts, stream.get());
+  const auto merged = cuda::to_device(std::vector<float>(131, kSentinel), stream.get());
+  cuda::merge_partials(memory.data(), cuda::kMaxParts, shape, merged.data(), merged.data() + 130,
+                       stream.get());
+  const auto found = cuda::to_host(merged, stream.get());
+  CHECK(std::abs(static_cast<double>(found[129]) - sum / count) <= 0x1p-23);
+  CHECK(std::abs(static_cast<double>(found[130]) - (7 + std::log(count))) <= 0x1p-19);
+}
+
 TEST_CASE("cuda: a merge is rounded once, to the type of the model", "[reduced]") {
   const cuda::PartialShape shape{1, 2, 64};
   std::vector<float> parts;
@@ -218,7 +241,7 @@ TEST_CASE("cuda: what decode and merge cannot take is refused with one line") {
         }) == "cuda decode: head_dim = 80: must be 64 or 128");
   CHECK(refusal([] {
           cuda::merge_partials<float>(nullptr, 0, {1, 1, 64}, nullptr, nullptr, nullptr);
-        }) == "cuda merge: parts = 0: must be at least 1");
+        }) == "cuda merge: parts = 0: must be 1 to 8192");
 }
 
 }  // namespace apb

@@ -1,6 +1,7 @@
 // The steps between a layer's matrix products against the same formulas in double, on the same
-// rounded inputs. Each result may be off by its own rounding, half a last place, and by a few fp32
-// roundings of what went into it. Rows lie apart, and what is between them is NaN and stays so.
+// rounded inputs. Each result may be off by its own rounding, half a last place, which is up to
+// 2^-8 (bf16) or 2^-11 (fp16) of it, and by a few fp32 roundings of what went into it. Rows lie
+// apart, and what is between them is NaN and stays so.
 
 #include <cmath>
 #include <limits>
@@ -23,9 +24,9 @@ constexpr Index kGap = 6;  ///< elements between rows
 template <class T>
 constexpr double kHalfPlace = 0;
 template <>
-constexpr double kHalfPlace<cuda::Bfloat16> = 0x1p-9;
+constexpr double kHalfPlace<cuda::Bfloat16> = 0x1p-8;
 template <>
-constexpr double kHalfPlace<cuda::Float16> = 0x1p-12;
+constexpr double kHalfPlace<cuda::Float16> = 0x1p-11;
 
 /// fp32 roundings, 2^-24 each, of sums of squares over a thread's elements, products and exp.
 constexpr double kFp32 = 64 * 0x1p-24;
