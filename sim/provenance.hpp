@@ -30,7 +30,7 @@ inline constexpr std::array<std::string_view, 6> kProvenanceNames{
   return a < b ? b : a;
 }
 
-/// A number with its provenance and, in words, its source.
+/// A number with its provenance and the name of its source (MachineProfile::sources).
 struct SourcedValue {
   double number = 0;
   Provenance provenance = Provenance::kAssumed;

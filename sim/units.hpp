@@ -5,6 +5,7 @@
 /// quantities where they meet a rate.
 
 #include <compare>
+#include <concepts>
 
 #include "reference/core/index.hpp"
 
@@ -17,7 +18,7 @@ struct Quantity {
 
   constexpr Quantity() = default;
   constexpr explicit Quantity(double value) : number(value) {}
-  constexpr explicit Quantity(Index count) : number(static_cast<double>(count)) {}
+  constexpr explicit Quantity(std::integral auto count) : number(static_cast<double>(count)) {}
 
   constexpr Quantity& operator+=(Quantity other) {
     number += other.number;

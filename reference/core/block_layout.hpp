@@ -64,7 +64,8 @@ struct RankLayout {
   Index anchor_rows = 0;
   Index query_rows = 0;  ///< rows of a query that is fused into the prefill, last; else 0
   /// doc_pos of the block's first token. This, block_end() and the candidates mean something only
-  /// where the block is one piece, not where it is two chunks (zigzag_ring, spava).
+  /// where the block is one piece, not where it is two chunks (zigzag_ring, all_gather,
+  /// spava).
   Index block_begin = 0;
   Index block_len = 0;        ///< tokens (rows) of the own block
   Index candidate_begin = 0;  ///< tokens [candidate_begin, block_end()) may be kept

@@ -3,6 +3,7 @@
 /// What is known of a machine: datasheet values, measured tables, and how far to trust them. Files:
 /// configs/machines/NAME.json (docs/machines.md).
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -50,12 +51,19 @@ struct AttentionTable {
   /// Whether [anchor, passing, block] is one kernel (the authors' fork, ours) or one kernel a piece
   /// with a merge behind them (stock libraries).
   bool fused_segments = false;
+  /// Whether fused segments must first be put together into one tensor (the authors' fork).
+  bool copies_segments = false;
   Provenance provenance = Provenance::kMeasured;
   std::string source;
   std::vector<AttentionPoint> points;
 };
 
 enum class CollectiveKind { kAllGather, kAllToAll, kAllReduce, kSendReceive };
+inline constexpr std::array<std::string_view, 4> kCollectiveNames{"all_gather", "all_to_all",
+                                                                  "all_reduce", "send_receive"};
+[[nodiscard]] constexpr std::string_view to_string(CollectiveKind kind) {
+  return kCollectiveNames.at(static_cast<std::size_t>(kind));
+}
 
 /// One measured collective.
 struct CollectivePoint {
@@ -96,6 +104,8 @@ struct Spread {
 struct MachineProfile {
   std::string name;   ///< "A800-80G"
   std::string title;  ///< for people: "NVIDIA A800 SXM 80 GB, 8 a node, NVLink"
+  /// What the short names stand for that values and tables give as their source.
+  std::map<std::string, std::string> sources;
 
   SourcedValue peak_flop_per_s;     ///< dense bf16
   SourcedValue memory_bytes_per_s;  ///< device memory bandwidth

@@ -1,4 +1,7 @@
-// Ring, zigzag Ring and Ulysses compute full attention, however the document is cut.
+// Ring, zigzag Ring, All-gather and Ulysses compute full attention, however the document is cut.
+
+#include <cmath>
+#include <limits>
 
 #include "reference/core/error.hpp"
 #include "tests/attention/naive_attention.hpp"
@@ -36,12 +39,41 @@ TEMPLATE_TEST_CASE("exact methods equal full attention", "[methods]", float, dou
   }
 }
 
+TEST_CASE("exact methods: a key or value that is NaN reaches no row before its token",
+          "[methods]") {
+  RandomTensors random(126);
+  const ApbConfig config = small_config(22, 3);
+  const auto tokens = random_tokens<double>(config, random);
+  for (const MethodEntry& entry : kMethodList) {
+    if (!entry.exact) continue;
+    const auto clean = document_attention(run_layer(entry.method, config, tokens));
+    for (const Index token : {0, 9, 21}) {
+      for (HeadsTensor<double> TokenTensors<double>::*part :
+           {&TokenTensors<double>::key, &TokenTensors<double>::value}) {
+        CAPTURE(entry.name, token);
+        TokenTensors<double> spoilt = tokens;
+        *(spoilt.*part).view().at(token, 0) = std::numeric_limits<double>::quiet_NaN();
+        const auto found = document_attention(run_layer(entry.method, config, spoilt));
+        for (Index row = 0; row < config.doc_len; ++row) {
+          const double out = *found.out.view().at(row, 0);
+          if (row < token) {
+            CHECK(out == *clean.out.view().at(row, 0));
+          } else {
+            CHECK(std::isnan(out));
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("exact methods do the same work in all, zigzag in equal parts", "[methods]") {
   RandomTensors random(122);
   const ApbConfig config = small_config(64, 2);  // 2 KV heads on 2 ranks: Ulysses is balanced too
   const auto tokens = random_tokens<double>(config, random);
   const std::int64_t full = run_layer(Method::kFull, config, tokens)[0].counters.attention_flop;
-  for (const Method method : {Method::kRing, Method::kZigzagRing, Method::kUlysses}) {
+  for (const Method method :
+       {Method::kRing, Method::kZigzagRing, Method::kAllGather, Method::kUlysses}) {
     CAPTURE(to_string(method));
     const auto runs = run_layer(method, config, tokens);
     const std::int64_t first = runs[0].counters.attention_flop;
@@ -70,6 +102,19 @@ TEST_CASE("bytes of the exact methods as published", "[methods]") {
   for (const auto& run : run_layer(Method::kUlysses, config, tokens)) {
     CHECK(run.counters.bytes_sent == 32 * (2 * 6 + 2 * 2) * 8 * 8 / 2);
     CHECK(run.counters.bytes_received == run.counters.bytes_sent);
+  }
+}
+
+TEST_CASE("all-gather: everybody receives what all others hold", "[methods]") {
+  RandomTensors random(125);
+  const ApbConfig config = small_config(23, 3);  // chunks of 4, 4, 4, 4, 4, 3
+  const auto tokens = random_tokens<double>(config, random);
+  const auto runs = run_layer(Method::kAllGather, config, tokens);
+  const std::vector<Index> rows{7, 8, 8};
+  for (std::size_t r = 0; r < runs.size(); ++r) {
+    const std::int64_t row_bytes = 2 * (2 * 8) * 8;  // K and V, 2 heads of 8, double
+    CHECK(runs[r].counters.bytes_received == (23 - rows[r]) * row_bytes);
+    CHECK(runs[r].counters.bytes_sent == 2 * rows[r] * row_bytes);
   }
 }
 

@@ -119,8 +119,8 @@ TEMPLATE_TEST_CASE("the order of passing entries changes only rounding", "[metho
 TEST_CASE("methods have names, and unknown ones are refused with the known ones", "[methods]") {
   for (const MethodEntry& entry : kMethodList) CHECK(parse_method(entry.name) == entry.method);
   CHECK_THROWS_WITH(parse_method("rings"),
-                    "config: method = rings: must be one of full, ring, zigzag_ring, ulysses, "
-                    "star, ape, apb, spava");
+                    "config: method = rings: must be one of full, ring, zigzag_ring, all_gather, "
+                    "ulysses, star, ape, apb, spava");
   CHECK_THROWS_AS(parse_method(""), BadInput);
 }
 

@@ -87,6 +87,7 @@ std::vector<Index> visible_tokens(Method method, const ApbConfig& config,
     case Method::kFull:
     case Method::kRing:
     case Method::kZigzagRing:
+    case Method::kAllGather:
     case Method::kUlysses:
       return causal(runs[static_cast<std::size_t>(rank)].layout.doc_pos(row));
     case Method::kStar:

@@ -17,9 +17,9 @@ QUERY = "What?"
 
 # Options after `apb-run --toy --text text --query What?`, and what the refusal must say. The text has 40 bytes.
 RUN_LINES: list[tuple[list[str], list[str]]] = [
-    (["--method", "magic"], ["method", "magic", "full, ring, zigzag_ring, ulysses, star, ape, apb, spava"]),
+    (["--method", "magic"], ["method", "magic", "full, ring, zigzag_ring, all_gather, ulysses, star, ape, apb, spava"]),
     (["--method", ""], ["--method: is empty"]),
-    (["--method", "Full"], ["method", "Full", "full, ring, zigzag_ring, ulysses, star, ape, apb, spava"]),
+    (["--method", "Full"], ["method", "Full", "full, ring, zigzag_ring, all_gather, ulysses, star, ape, apb, spava"]),
     (["--ranks", "0"], ["ranks", "= 0", "between 1 and"]),
     (["--ranks", "-3"], ["ranks", "-3", "between 1 and"]),
     (["--ranks", "1000000"], ["ranks", "1000000", "between 1 and"]),

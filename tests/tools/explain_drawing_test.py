@@ -255,7 +255,7 @@ class Explain(unittest.TestCase):
             self.assertEqual(" ".join(cell.split()), expected)
 
     def test_methods(self):
-        names = ["full", "ring", "zigzag_ring", "ulysses", "star", "ape", "apb", "spava"]
+        names = ["full", "ring", "zigzag_ring", "all_gather", "ulysses", "star", "ape", "apb", "spava"]
         for setting in SETTINGS:
             with self.subTest(setting=setting):
                 lines = {line.split()[0]: line for line in self.explain(setting, "--compare")[6] if line.split()[:1] != []}

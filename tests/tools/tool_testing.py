@@ -17,10 +17,10 @@ ROOT = Path(__file__).resolve().parents[2]
 IMPORT_PY = ROOT / "reference" / "tools" / "import" / "import.py"
 
 # Open MPI refuses to run as root, or more ranks than cores, unless it is told; MPICH reads none of these. UCX, which
-# Debian 13's MPICH stands on, starts a thread and logs to standard output as it is loaded: ./apb sets its variable too.
+# Debian 13's MPICH stands on, starts a thread and logs to standard output as it is loaded: ./apb sets its variables too.
 MPI_ENVIRONMENT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_plm_rsh_agent": "/bin/false",
                    "OMPI_MCA_rmaps_base_oversubscribe": "1", "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
-                   "UCX_LOG_FILE": "stderr"}
+                   "UCX_LOG_FILE": "stderr", "UCX_VFS_ENABLE": "n"}
 
 Argument = Union[str, Path, int]
 

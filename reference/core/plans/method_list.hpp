@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "reference/core/block_layout.hpp"
+#include "reference/core/plans/all_gather.hpp"
 #include "reference/core/plans/apb.hpp"
 #include "reference/core/plans/ape.hpp"
 #include "reference/core/plans/full.hpp"
@@ -23,7 +24,7 @@
 namespace apb {
 
 /// In the order of kMethodList.
-enum class Method { kFull, kRing, kZigzagRing, kUlysses, kStar, kApe, kApb, kSpava };
+enum class Method { kFull, kRing, kZigzagRing, kAllGather, kUlysses, kStar, kApe, kApb, kSpava };
 
 /// One method.
 struct MethodEntry {
@@ -61,6 +62,10 @@ inline constexpr std::array kMethodList{
                 .summary = "the same, work in equal parts; exact",
                 .exact = true, .selects = false, .cuts_alone = true, .block_form = false,
                 .config = zigzag_config, .layout = zigzag_layout, .work = zigzag_ring_work},
+    MethodEntry{.method = Method::kAllGather, .name = "all_gather", .title = "All-gather",
+                .summary = "all keys and values to everybody; exact",
+                .exact = true, .selects = false, .cuts_alone = true, .block_form = false,
+                .config = zigzag_config, .layout = zigzag_layout, .work = all_gather_work},
     MethodEntry{.method = Method::kUlysses, .name = "ulysses", .title = "Ulysses",
                 .summary = "swaps rows for heads and back; exact",
                 .exact = true, .selects = false, .cuts_alone = false, .block_form = false,

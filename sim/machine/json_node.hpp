@@ -1,0 +1,117 @@
+#pragma once
+/// \file
+/// A JSON file read with errors that name file, key, value and what is allowed.
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "reference/core/error.hpp"
+#include "sim/machine/profile_values.hpp"
+
+namespace apb::sim {
+
+/// Largest count in a table's row: below 2^53, so that double and Index hold the same.
+inline constexpr double kMaxCount = 1e15;
+
+/// A place in the file: the value there and the words that lead to it.
+class JsonNode {
+ public:
+  JsonNode(const std::string& file, std::string where, const nlohmann::json& value)
+      : file_(file), where_(std::move(where)), value_(value) {}
+
+  [[noreturn]] void refuse(std::string_view allowed) const {
+    throw BadInput(file_, where_, value_.dump(), allowed);
+  }
+
+  /// \throws BadInput unless this is an object with these keys and no others
+  void expect_keys(const std::vector<std::string_view>& keys) const {
+    if (!value_.is_object()) refuse("an object");
+    for (const auto& [key, value] : value_.items()) {
+      if (std::ranges::find(keys, key) == keys.end()) {
+        throw BadInput(fmt::format("{}: {}: unknown key; known are {}", file_, place_of(key),
+                                   fmt::join(keys, ", ")));
+      }
+    }
+    for (const std::string_view key : keys) {
+      if (!value_.contains(key)) {
+        throw BadInput(fmt::format("{}: {} is missing", file_, place_of(key)));
+      }
+    }
+  }
+
+  [[nodiscard]] JsonNode operator[](std::string_view key) const {
+    return {file_, place_of(key), value_.at(key)};
+  }
+
+  [[nodiscard]] std::vector<JsonNode> elements() const {
+    if (!value_.is_array()) refuse("a list");
+    std::vector<JsonNode> nodes;
+    for (std::size_t i = 0; i < value_.size(); ++i) {
+      nodes.emplace_back(file_, fmt::format("{}[{}]", where_, i), value_[i]);
+    }
+    return nodes;
+  }
+
+  [[nodiscard]] std::string text() const {
+    if (!value_.is_string() || value_ == "") refuse("a text");
+    return value_.get<std::string>();
+  }
+
+  [[nodiscard]] bool flag() const {
+    if (!value_.is_boolean()) refuse("true or false");
+    return value_.get<bool>();
+  }
+
+  [[nodiscard]] double number(Allowed allowed) const {
+    const double number = value_.is_number() ? value_.get<double>() : NAN;
+    const bool whole = number == std::floor(number) && number <= kMaxCount;
+    if (allowed == Allowed::kPositive && !(number > 0)) refuse("a positive number");
+    if (allowed == Allowed::kZeroOrMore && !(number >= 0)) refuse("zero or a positive number");
+    if (allowed == Allowed::kCount && !(whole && number >= 1)) refuse("a count from 1 on");
+    if (allowed == Allowed::kCountOrZero && !(whole && number >= 0)) refuse("a count or 0");
+    return number;
+  }
+
+  [[nodiscard]] Index count() const { return static_cast<Index>(number(Allowed::kCount)); }
+
+  template <std::size_t n>
+  [[nodiscard]] std::size_t one_of(const std::array<std::string_view, n>& names) const {
+    const auto found = value_.is_string()
+                           ? std::ranges::find(names, value_.get_ref<const std::string&>())
+                           : names.end();
+    if (found == names.end()) refuse(fmt::format("one of {}", fmt::join(names, ", ")));
+    return static_cast<std::size_t>(found - names.begin());
+  }
+
+  /// The rows of a table whose columns are these.
+  template <std::size_t n>
+  [[nodiscard]] std::vector<std::vector<JsonNode>> rows(
+      const std::array<std::string_view, n>& columns) const {
+    if ((*this)["columns"].value_ != nlohmann::json(columns)) {
+      (*this)["columns"].refuse(nlohmann::json(columns).dump());
+    }
+    std::vector<std::vector<JsonNode>> rows;
+    for (const JsonNode& row : (*this)["rows"].elements()) {
+      rows.push_back(row.elements());
+      if (rows.back().size() != n) row.refuse(fmt::format("{} values", n));
+    }
+    if (rows.empty()) (*this)["rows"].refuse("at least one row (or leave the table out)");
+    return rows;
+  }
+
+ private:
+  [[nodiscard]] std::string place_of(std::string_view key) const {
+    return where_.empty() ? std::string(key) : fmt::format("{}.{}", where_, key);
+  }
+
+  const std::string& file_;
+  std::string where_;
+  const nlohmann::json& value_;
+};
+
+}  // namespace apb::sim

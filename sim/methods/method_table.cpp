@@ -1,0 +1,51 @@
+#include "sim/methods/method_table.hpp"
+
+#include <fmt/format.h>
+
+#include "reference/core/error.hpp"
+
+namespace apb::sim {
+
+std::string sim_method_names() {
+  std::string names;
+  for (const SimMethodEntry& entry : kSimMethods) {
+    names += names.empty() ? "" : ", ";
+    names += entry.name;
+  }
+  return names;
+}
+
+SimMethod parse_sim_method(std::string_view name) {
+  for (const SimMethodEntry& entry : kSimMethods) {
+    if (entry.name == name) return entry.method;
+  }
+  throw BadInput("sim", "method", name, "one of " + sim_method_names());
+}
+
+ApbConfig config_of(const Job& job) {
+  const SimMethodEntry& entry = entry_of(job.method);
+  ApbConfig config = job.lengths;
+  if (entry.division != Division::kDocument) {
+    config.num_ranks = 1;
+    config.block_lens.clear();
+  }
+  return method_config(entry.reference.value_or(Method::kFull), config);
+}
+
+Index heads_shared_by(const Job& job) {
+  const bool ranks_too = entry_of(job.method).division == Division::kHeads;
+  return job.tensor_parallel * (ranks_too ? Index{job.lengths.num_ranks} : 1);
+}
+
+LayerPlan plan_layer(const Job& job, const ApbConfig& config, SegmentStyle style,
+                     const Chunk& piece) {
+  const SimMethodEntry& entry = entry_of(job.method);
+  const BlockLayout layout = method_layout(entry.reference.value_or(Method::kFull), config);
+  LayerPlan plan;
+  PlanBuilder builder(job, config.num_ranks, heads_shared_by(job), plan);
+  const bool overlapped = job.overlap.value_or(entry.overlap) > 0;
+  entry.plan({job, config, layout, style, piece, overlapped}, builder);
+  return plan;
+}
+
+}  // namespace apb::sim

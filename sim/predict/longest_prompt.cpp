@@ -1,0 +1,52 @@
+#include "sim/predict/longest_prompt.hpp"
+
+#include "sim/methods/method_table.hpp"
+
+namespace apb::sim {
+namespace {
+
+constexpr Index kShortest = 1024;
+constexpr Index kLongest = Index{1} << 28;
+
+bool fits(const MachineProfile& machine, const Job& job) {
+  return static_cast<double>(memory_of(job, config_of(job), machine).total()) <=
+         machine.memory_bytes.number;
+}
+
+}  // namespace
+
+Index longest_prompt(const MachineProfile& machine, const JobOfLength& job_of) {
+  if (!fits(machine, job_of(kShortest))) return 0;
+  Index low = kShortest;
+  Index high = 2 * kShortest;
+  while (high < kLongest && fits(machine, job_of(high))) {
+    low = high;
+    high *= 2;
+  }
+  while (high - low > low / 1000 + 1) {
+    const Index middle = low + (high - low) / 2;
+    (fits(machine, job_of(middle)) ? low : high) = middle;
+  }
+  return low;
+}
+
+std::optional<Index> break_even_length(const MachineModel& machine, const JobOfLength& faster,
+                                       const JobOfLength& slower, Index longest) {
+  const auto wins = [&](Index doc_len) {
+    return predict(machine, faster(doc_len)).time_to_first_token() <
+           predict(machine, slower(doc_len)).time_to_first_token();
+  };
+  if (!wins(longest)) return std::nullopt;
+  // Down from the longest while it still wins: above the answer it always does.
+  Index high = longest;
+  while (high > kShortest && wins(high / 2)) high /= 2;
+  if (high <= kShortest) return kShortest;
+  Index low = high / 2;
+  while (high - low > low / 100 + 1) {
+    const Index middle = low + (high - low) / 2;
+    (wins(middle) ? high : low) = middle;
+  }
+  return high;
+}
+
+}  // namespace apb::sim

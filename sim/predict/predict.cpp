@@ -1,0 +1,145 @@
+#include "sim/predict/predict.hpp"
+
+#include <algorithm>
+
+#include "sim/methods/method_table.hpp"
+#include "sim/work/query_plan.hpp"
+
+namespace apb::sim {
+namespace {
+
+SegmentStyle style_of(const MachineModel& machine, const Job& job) {
+  const AttentionTable* table = machine.backend_table(machine.backend(job.attention_backend));
+  if (table == nullptr) return {};
+  return {table->fused_segments, table->copies_segments};
+}
+
+/// Sending the hidden rows from one pipeline stage to the next.
+Seconds stage_hop(const MachineModel& machine, const Job& job, Index rows) {
+  const auto per_node = static_cast<Index>(machine.profile().gpus_per_node.number);
+  const Index stage_gpus = num_gpus(job) / job.pipeline_stages;
+  const bool leaves_node = stage_gpus * job.pipeline_stages > per_node;
+  const Placement pair{2, leaves_node ? 1 : 2, std::min(stage_gpus, per_node)};
+  const Index bytes = rows * job.model.hidden_size * job.element_bytes * job.batch;
+  return machine.collective_time(CollectiveKind::kSendReceive, pair, Bytes(bytes)).time;
+}
+
+/// The last row's logits.
+Seconds lm_head_time(const MachineModel& machine, const Job& job) {
+  LayerPlan plan;
+  PlanBuilder builder(job, 1, heads_shared_by(job), plan);
+  const Index columns = job.model.vocab_size / heads_shared_by(job);
+  builder.gemm(0, Part::kOutput, 1, columns, job.model.hidden_size);
+  return TimedLayer(machine, job, plan).run(1);
+}
+
+Seconds pass_time(const MachineModel& machine, const Job& job, const ApbConfig& config, Index rows,
+                  Index before) {
+  if (rows == 0) return Seconds(0);
+  const LayerPlan plan = plan_query_pass(job, config, rows, before);
+  const Seconds layers = TimedLayer(machine, job, plan).run(job.model.num_layers);
+  const auto hops = static_cast<double>(job.pipeline_stages - 1);
+  return hops > 0 ? layers + hops * stage_hop(machine, job, rows) : layers;
+}
+
+/// A pipeline: pieces follow each other through the stages; the slowest piece sets the bubble.
+/// \param job one piece of the batch, if the batch is cut
+Seconds pipelined(const MachineModel& machine, const Job& job, Prediction& prediction,
+                  const std::vector<LayerPlan>& pieces, Index rows) {
+  const Index stages = job.pipeline_stages;
+  const auto hops = static_cast<double>(stages - 1);
+  Seconds all{};
+  Seconds slowest{};
+  for (const LayerPlan& piece : pieces) {
+    TimedLayer layer(machine, job, piece);
+    const Seconds total = layer.run(job.model.num_layers);
+    all += total;
+    slowest = std::max(slowest, total);
+    for (std::size_t r = 0; r < layer.ranks().size(); ++r) {
+      if (prediction.ranks.size() <= r) {
+        prediction.ranks.emplace_back();
+        prediction.finished.emplace_back();
+      }
+      add_rank_time(prediction.ranks[r], layer.ranks()[r]);
+      prediction.finished[r] += layer.finished()[r];
+    }
+    for (std::size_t i = 0; i < kProvenanceNames.size(); ++i) {
+      prediction.provenance.time.at(i) += layer.provenance().time.at(i);
+    }
+  }
+  if (stages == 1) return all;
+  const Seconds hop = stage_hop(machine, job, rows / static_cast<Index>(pieces.size()));
+  // One piece passes all stages one after the other; with many, each stage works through all of
+  // them and waits for the first to arrive.
+  const double parts = 1.0 / static_cast<double>(stages);
+  if (pieces.size() == 1) return all + hops * hop;
+  return parts * all + hops * (parts * slowest + hop);
+}
+
+}  // namespace
+
+double Prediction::imbalance() const {
+  Seconds most{};
+  Seconds sum{};
+  for (const RankTime& rank : ranks) {
+    Seconds computing = rank.host;
+    for (std::size_t part = 0; part < kNumParts; ++part) {
+      if (part != static_cast<std::size_t>(Part::kCommunication)) computing += rank.parts.at(part);
+    }
+    most = std::max(most, computing);
+    sum += computing;
+  }
+  return sum.number > 0 ? static_cast<double>(ranks.size()) * (most / sum) : 1;
+}
+
+Prediction predict_first_token(const MachineModel& machine, const Job& job) {
+  validate(job);
+  const ApbConfig config = config_of(job);
+  const SegmentStyle style = style_of(machine, job);
+  Prediction prediction;
+  prediction.num_gpus = num_gpus(job);
+
+  std::vector<LayerPlan> pieces;
+  Job piece = job;
+  if (entry_of(job.method).division == Division::kDocument) {
+    piece.batch = job.batch / job.pipeline_chunks;
+    pieces.assign(static_cast<std::size_t>(job.pipeline_chunks),
+                  plan_layer(piece, config, style, {0, config.doc_len}));
+  } else {
+    for (const Chunk& chunk : equal_chunks(0, config.doc_len, job.pipeline_chunks)) {
+      pieces.push_back(plan_layer(job, config, style, chunk));
+    }
+  }
+  Index rows = 0;
+  for (const Index block_len : config.block_lens) rows = std::max(rows, block_len);
+  if (rows == 0) rows = (config.doc_len + config.num_ranks - 1) / config.num_ranks;
+  prediction.prefill = pipelined(machine, piece, prediction, pieces, rows);
+  prediction.query_pass = pass_time(machine, job, config, config.query_len, 0);
+  prediction.lm_head = lm_head_time(machine, job);
+
+  prediction.memory = memory_of(job, config, machine.profile());
+  prediction.fit = fit_of(prediction.memory.total(), machine.profile());
+  prediction.kept_cache_bytes = kept_cache_bytes(job, config);
+  const auto last = std::max_element(prediction.finished.begin(), prediction.finished.end());
+  prediction.spread =
+      spread_of(prediction.ranks[static_cast<std::size_t>(last - prediction.finished.begin())],
+                prediction.provenance, machine.profile().spread);
+  return prediction;
+}
+
+Prediction predict(const MachineModel& machine, const Job& job) {
+  Prediction prediction = predict_first_token(machine, job);
+  prediction.decode_step =
+      pass_time(machine, job, config_of(job), 1, job.lengths.query_len) + prediction.lm_head;
+  return prediction;
+}
+
+void trace_prefill(const MachineModel& machine, const Job& job, Index num_layers,
+                   const std::function<void(const Interval&)>& record) {
+  validate(job);
+  const ApbConfig config = config_of(job);
+  const LayerPlan plan = plan_layer(job, config, style_of(machine, job), {0, config.doc_len});
+  TimedLayer(machine, job, plan).run(num_layers, record);
+}
+
+}  // namespace apb::sim

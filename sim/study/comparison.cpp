@@ -1,0 +1,102 @@
+#include "sim/study/comparison.hpp"
+
+#include <fmt/format.h>
+
+#include "reference/cli/text_table.hpp"
+#include "reference/core/error.hpp"
+#include "sim/methods/method_table.hpp"
+#include "sim/predict/number_text.hpp"
+
+namespace apb::sim {
+namespace {
+
+bool runs(const Contender& contender) {
+  return contender.prediction && contender.prediction->fit != Fit::kOutOfMemory;
+}
+
+Seconds time_of(const Contender& contender) {
+  return contender.prediction->time_to_first_token();
+}
+
+std::string titles(const std::vector<const Contender*>& contenders) {
+  std::string text;
+  for (std::size_t i = 0; i < contenders.size(); ++i) {
+    if (i > 0) text += i + 1 == contenders.size() ? " and " : ", ";
+    text += entry_of(contenders[i]->method).title;
+  }
+  return text;
+}
+
+}  // namespace
+
+std::optional<double> Comparison::speedup(const Contender& contender, SimMethod over) const {
+  const Contender& other = of(over);
+  if (!contender.prediction || !other.prediction) return std::nullopt;
+  return time_of(other) / time_of(contender);
+}
+
+Comparison compare(const MachineModel& machine, const JobMaker& job_of, Index doc_len,
+                   Index ranks) {
+  Comparison comparison{doc_len, ranks, {}};
+  for (const SimMethodEntry& entry : kSimMethods) {
+    Contender& contender = comparison.contenders.emplace_back();
+    contender.method = entry.method;
+    try {
+      contender.job = job_of(entry.method, doc_len, ranks);
+      contender.prediction = predict(machine, *contender.job);
+      contender.longest_prompt = longest_prompt(
+          machine.profile(), [&](Index length) { return job_of(entry.method, length, ranks); });
+    } catch (const BadInput& refusal) {
+      contender.refusal = refusal.what();
+    }
+  }
+  return comparison;
+}
+
+const Contender* fastest(const Comparison& comparison, bool exact_only) {
+  const Contender* best = nullptr;
+  for (const Contender& contender : comparison.contenders) {
+    if (!runs(contender) || (exact_only && !entry_of(contender.method).exact)) continue;
+    if (best == nullptr || time_of(contender) < time_of(*best)) best = &contender;
+  }
+  return best;
+}
+
+std::string answer(const Comparison& comparison) {
+  const std::string where = fmt::format("{} tokens on {}", with_separators(comparison.doc_len),
+                                        counted(comparison.ranks, "rank"));
+  const Contender* best = fastest(comparison, false);
+  if (best == nullptr) return where + ": nothing fits.";
+  std::vector<const Contender*> level;
+  for (const Contender& contender : comparison.contenders) {
+    if (&contender == best || !runs(contender)) continue;
+    if (contender.prediction->band().overlaps(best->prediction->band()))
+      level.push_back(&contender);
+  }
+  std::string text = fmt::format("{}: {} is fastest, {}", where, entry_of(best->method).title,
+                                 text_of(time_of(*best)));
+  if (const auto over = comparison.speedup(*best, SimMethod::kTensorParallel);
+      over && best->method != SimMethod::kTensorParallel) {
+    text += fmt::format(", {} tensor parallelism's speed on the same GPUs", times_text(*over));
+  }
+  if (!level.empty()) text += fmt::format("; indistinguishable from {}", titles(level));
+  text += ".";
+
+  const Contender* exact = fastest(comparison, true);
+  if (exact == nullptr) return text;
+  std::vector<const Contender*> no_gain;
+  for (const Contender& contender : comparison.contenders) {
+    if (entry_of(contender.method).exact || !runs(contender)) continue;
+    if (contender.prediction->band().p90 >= exact->prediction->band().p10) {
+      no_gain.push_back(&contender);
+    }
+  }
+  if (!no_gain.empty()) {
+    text += fmt::format(
+        " Approximating gains nothing that can be told with {}: {} is exact and takes {}.",
+        titles(no_gain), entry_of(exact->method).title, text_of(time_of(*exact)));
+  }
+  return text;
+}
+
+}  // namespace apb::sim

@@ -1,0 +1,46 @@
+#pragma once
+/// \file
+/// All methods side by side at one length and number of ranks, and what can be said of it.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/predict/longest_prompt.hpp"
+
+namespace apb::sim {
+
+/// A job for each method, length and number of ranks: how the user asks.
+using JobMaker = std::function<Job(SimMethod method, Index doc_len, Index ranks)>;
+
+/// One method.
+struct Contender {
+  SimMethod method = SimMethod::kFull;
+  std::optional<Job> job;
+  std::optional<Prediction> prediction;
+  std::string refusal;       ///< why there is no prediction
+  Index longest_prompt = 0;  ///< tokens
+};
+
+struct Comparison {
+  Index doc_len = 0;
+  Index ranks = 0;
+  std::vector<Contender> contenders;  ///< in the order of kSimMethods
+
+  [[nodiscard]] const Contender& of(SimMethod method) const {
+    return contenders.at(static_cast<std::size_t>(method));
+  }
+  /// Times of the same GPUs by another method over this one's; none if either cannot run.
+  [[nodiscard]] std::optional<double> speedup(const Contender& contender, SimMethod over) const;
+};
+
+[[nodiscard]] Comparison compare(const MachineModel& machine, const JobMaker& job_of, Index doc_len,
+                                 Index ranks);
+
+/// The fastest that fits (or is borderline), of all or of the exact ones; none if none runs.
+[[nodiscard]] const Contender* fastest(const Comparison& comparison, bool exact_only);
+
+/// One sentence: which is fastest, by how much, and what cannot be told apart.
+[[nodiscard]] std::string answer(const Comparison& comparison);
+
+}  // namespace apb::sim

@@ -1,0 +1,148 @@
+// apb sim predict: one configuration, in full.
+
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "reference/cli/text_table.hpp"
+#include "sim/methods/method_table.hpp"
+#include "sim/predict/longest_prompt.hpp"
+#include "sim/tools/commands.hpp"
+#include "sim/tools/prediction_text.hpp"
+#include "sim/tools/question.hpp"
+
+namespace apb::sim {
+namespace {
+
+/// The same prompt by another method on the same GPUs, or what stands in the way.
+struct Rival {
+  std::string title;
+  std::optional<Prediction> prediction;
+  std::string refusal;
+};
+
+std::vector<Rival> rivals_of(const Question& question, const MachineModel& machine,
+                             const Job& job) {
+  std::vector<Rival> rivals;
+  for (const SimMethodEntry& entry : kSimMethods) {
+    if (entry.method == job.method) continue;
+    Rival rival{std::string(entry.title), std::nullopt, ""};
+    try {
+      rival.prediction = predict(machine, job_of(question, job.model, entry.method,
+                                                 job.lengths.doc_len, job.lengths.num_ranks));
+    } catch (const BadInput& refusal) {
+      rival.refusal = refusal.what();
+    }
+    rivals.push_back(std::move(rival));
+  }
+  return rivals;
+}
+
+std::string memory_text(const Memory& memory) {
+  std::string text;
+  const auto add = [&](std::string_view name, Index bytes) {
+    if (bytes > 0)
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, text_of(Bytes(bytes)));
+  };
+  add("weights", memory.weights);
+  add("keys and values", memory.cache);
+  add("activations", memory.activations);
+  add("exchange", memory.exchange);
+  add("logits", memory.logits);
+  add("reserved", memory.reserved);
+  return text;
+}
+
+void print_text(const Question& question, const MachineModel& machine, const Job& job,
+                const Prediction& prediction) {
+  const MachineProfile& profile = machine.profile();
+  const ApbConfig& lengths = job.lengths;
+  fmt::print("{}: {}, {} tokens, {}\n", job_title(job), job.model.name,
+             with_separators(lengths.doc_len), profile.title);
+  if (entry_of(job.method).anchored) {
+    fmt::print("anchor {}, kept {} per KV head and rank\n", with_separators(lengths.anchor_len),
+               with_separators(lengths.num_kept));
+  }
+  const Band band = prediction.band();
+  fmt::print("\nTime to first token  {}   (8 of 10 times within {})\n",
+             text_of(prediction.time_to_first_token()), text_of(band));
+  fmt::print("  prefill            {}\n", text_of(prediction.prefill));
+  if (lengths.query_len > 0)
+    fmt::print("  question           {}\n", text_of(prediction.query_pass));
+  fmt::print("  first logits       {}\n", text_of(prediction.lm_head));
+  fmt::print("Each further token   {}\n\n", text_of(prediction.decode_step));
+
+  fmt::print("{}", parts_table(prediction).text());
+  if (prediction.ranks.size() > 1) {
+    fmt::print("Busiest rank over mean: {:.2f}\n", prediction.imbalance());
+  }
+  fmt::print("Rests on numbers that are {}\n\n", provenance_text(prediction.provenance));
+
+  fmt::print("Memory of the fullest GPU: {} of {}: {}\n", text_of(Bytes(prediction.memory.total())),
+             text_of(Bytes(profile.memory_bytes.number)), to_string(prediction.fit));
+  fmt::print("  {}\n", memory_text(prediction.memory));
+  const Index longest = longest_prompt(profile, [&](Index doc_len) {
+    return job_of(question, job.model, job.method, doc_len, lengths.num_ranks);
+  });
+  fmt::print("  longest prompt that fits: {} tokens\n\n", with_separators(longest));
+
+  Table table{{"against", "GPUs", "first token", "speedup", "", "memory"}, {}};
+  for (const Rival& rival : rivals_of(question, machine, job)) {
+    if (!rival.prediction) {
+      table.rows.push_back({rival.title, "", "", "", "cannot run", ""});
+      continue;
+    }
+    const Prediction& other = *rival.prediction;
+    const bool same = band.overlaps(other.band());
+    table.rows.push_back(
+        {rival.title, std::to_string(other.num_gpus), text_of(other.time_to_first_token()),
+         times_text(other.time_to_first_token() / prediction.time_to_first_token()),
+         same ? "indistinguishable" : "", std::string(to_string(other.fit))});
+  }
+  fmt::print("{}", table.text());
+}
+
+ExitStatus run(const Question& question) {
+  const MachineModel machine = machine_of(question);
+  const Job job = job_of(question);
+  const Prediction prediction = predict(machine, job);
+  if (!question.json) {
+    print_text(question, machine, job, prediction);
+    return ExitStatus::kRight;
+  }
+  nlohmann::ordered_json rivals;
+  for (const SimMethodEntry& entry : kSimMethods) rivals[std::string(entry.name)] = nullptr;
+  std::size_t next = 0;
+  const std::vector<Rival> others = rivals_of(question, machine, job);
+  for (const SimMethodEntry& entry : kSimMethods) {
+    if (entry.method == job.method) {
+      rivals[std::string(entry.name)] = 1.0;
+      continue;
+    }
+    const Rival& rival = others.at(next++);
+    if (rival.prediction) {
+      rivals[std::string(entry.name)] =
+          rival.prediction->time_to_first_token() / prediction.time_to_first_token();
+    }
+  }
+  const nlohmann::ordered_json report{
+      {"schema", "apb-sim-predict"},       {"version", 1},
+      {"machine", machine.profile().name}, {"job", to_json(job)},
+      {"prediction", to_json(prediction)}, {"speedup_over", rivals}};
+  fmt::print("{}\n", report.dump(2));
+  return ExitStatus::kRight;
+}
+
+}  // namespace
+
+void add_predict_command(CLI::App& sim, Work& work) {
+  const auto question = std::make_shared<Question>();
+  CLI::App* command = sim.add_subcommand("predict", "one configuration: time, parts, memory, band");
+  command->add_option("--method", question->method, "one of " + sim_method_names())
+      ->capture_default_str();
+  add_question_options(*command, *question, Lists::kOne);
+  add_output_options(*command, *question, false, true);
+  command->callback([question, &work] { work = [question] { return run(*question); }; });
+}
+
+}  // namespace apb::sim

@@ -1,0 +1,204 @@
+#include "sim/tools/question.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstdio>
+
+#include "reference/cli/known_models.hpp"
+#include "reference/cli/number_checks.hpp"
+#include "reference/core/error.hpp"
+#include "sim/machine/profile_audit.hpp"
+#include "sim/methods/method_table.hpp"
+#include "sim/work/lengths.hpp"
+
+namespace apb::sim {
+namespace {
+
+constexpr Index kMaxTokens = Index{1} << 30;
+constexpr Index kMaxRanks = 4096;
+constexpr const char* kToken = "TOKENS";
+
+template <class Value>
+CLI::Option* list_or_one(CLI::App& command, const std::string& name, std::vector<Value>& values,
+                         const std::string& text, Lists lists) {
+  CLI::Option* option = command.add_option(name, values, text)->delimiter(',');
+  if (lists == Lists::kOne) option->expected(1);
+  return option->capture_default_str();
+}
+
+}  // namespace
+
+void add_question_options(CLI::App& command, Question& question, Lists lists) {
+  const std::string comma = lists == Lists::kMany ? "; a,b,c for several" : "";
+  command.add_option("--model", question.model, "a name in configs/models, or a .json file")
+      ->capture_default_str();
+  command.add_option("--machine", question.machine, "a name in configs/machines, or a .json file")
+      ->capture_default_str();
+  list_or_one(command, "--tokens", question.tokens, "document length, e.g. 131072 or 128K" + comma,
+              lists)
+      ->type_name(kToken);
+  list_or_one(command, "--ranks", question.ranks, "ranks that share the document" + comma, lists)
+      ->check(whole_number(1, kMaxRanks));
+  if (lists == Lists::kOne) {
+    command
+        .add_option("--block-lens", question.block_lens,
+                    "tokens of each rank, a,b,c (default: equal)")
+        ->check(whole_number(0, kMaxTokens))
+        ->delimiter(',');
+  }
+  list_or_one(command, "--anchor", question.anchor,
+              "anchor length, or auto: as the method's authors choose it" + comma, lists)
+      ->type_name(kToken);
+  list_or_one(command, "--keep", question.keep,
+              "entries that a rank keeps and passes per KV head, or auto" + comma, lists)
+      ->type_name(kToken);
+  command.add_option("--query", question.query, "rows of the question")
+      ->check(whole_number(0, kMaxTokens))
+      ->capture_default_str();
+  command
+      .add_option("--compressor", question.compressor,
+                  "retaining_head, query_aware, random, recent or none")
+      ->capture_default_str();
+  command.add_option("--batch", question.batch, "prompts at once")
+      ->check(whole_number(1, kMaxTokens))
+      ->capture_default_str();
+  command.add_option("--tp", question.tensor_parallel, "GPUs that share each rank's heads")
+      ->check(whole_number(1, kMaxRanks))
+      ->capture_default_str();
+  command.add_option("--pp", question.pipeline_stages, "groups of GPUs that share the layers")
+      ->check(whole_number(1, kMaxRanks))
+      ->capture_default_str();
+  command
+      .add_option("--chunks", question.pipeline_chunks,
+                  "pieces that follow each other through --pp")
+      ->check(whole_number(1, kMaxRanks))
+      ->capture_default_str();
+  command.add_option("--backend", question.backend, "attention library, of the machine's tables");
+  command
+      .add_option(
+          "--overlap", question.overlap,
+          "share of an exchange that hides behind compute (default: as usual for the method)")
+      ->check(real_number(0, 1));
+  command.add_flag("--captured", question.captured, "kernels replayed from a graph");
+  command.add_flag("--replicate-cache", question.cache_replicated,
+                   "all_gather: every rank keeps all keys and values");
+  command.add_option("--gpus-per-node", question.gpus_per_node, "instead of the machine's")
+      ->check(whole_number(1, kMaxRanks));
+  command
+      .add_option("--nics", question.nics_per_node,
+                  "network cards of a node, instead of the machine's")
+      ->check(whole_number(0, kMaxRanks));
+  command
+      .add_option("--nic-gbs", question.nic_gbytes_per_s, "GB/s of a network card, one direction")
+      ->check(real_number(1e-3, 1e6));
+}
+
+void add_output_options(CLI::App& command, Question& question, bool csv, bool html) {
+  command.add_flag("--json", question.json, "JSON instead of a table");
+  if (csv) command.add_flag("--csv", question.csv, "CSV instead of a table");
+  if (html) command.add_option("--html", question.html, "also write a report to this file");
+}
+
+Index parse_tokens(const std::string& word, std::string_view option) {
+  Index number = -1;
+  const char* end = word.data() + word.size();
+  auto [rest, error] = std::from_chars(word.data(), end, number);
+  Index unit = 1;
+  if (error == std::errc() && rest + 1 == end && (*rest == 'K' || *rest == 'k')) unit = 1 << 10;
+  if (error == std::errc() && rest + 1 == end && (*rest == 'M' || *rest == 'm')) unit = 1 << 20;
+  if (error != std::errc() || (unit == 1 && rest != end) || number < 0 ||
+      number > kMaxTokens / unit) {
+    throw BadInput(
+        "command line", option, word,
+        fmt::format("a number of tokens from 0 to {}, such as 131072, 128K or 1M", kMaxTokens));
+  }
+  return number * unit;
+}
+
+std::vector<Index> parse_token_list(const std::vector<std::string>& words,
+                                    std::string_view option) {
+  std::vector<Index> numbers;
+  for (const std::string& word : words) numbers.push_back(parse_tokens(word, option));
+  return numbers;
+}
+
+MachineModel machine_of(const Question& question) {
+  auto [profile, warnings] = audited_machine(question.machine);
+  for (const Finding& warning : warnings) fmt::print(stderr, "apb-sim: {}\n", warning.line());
+  const auto change = [](SourcedValue& value, double number) {
+    value = {number, Provenance::kAssumed, "command line"};
+  };
+  if (question.gpus_per_node > 0) {
+    change(profile.gpus_per_node, static_cast<double>(question.gpus_per_node));
+  }
+  if (question.nics_per_node >= 0) {
+    change(profile.nics_per_node, static_cast<double>(question.nics_per_node));
+  }
+  if (question.nic_gbytes_per_s > 0)
+    change(profile.nic_bytes_per_s, 1e9 * question.nic_gbytes_per_s);
+  return MachineModel(std::move(profile));
+}
+
+ModelSizes model_of(const std::string& name) {
+  const ModelShapeFile file = find_model(name);
+  const ModelShape& shape = file.shape;
+  ModelSizes sizes;
+  sizes.name = shape.name;
+  sizes.num_layers = shape.num_layers;
+  sizes.hidden_size = shape.hidden_size;
+  sizes.intermediate_size = shape.intermediate_size;
+  sizes.num_q_heads = shape.num_q_heads;
+  sizes.num_kv_heads = shape.num_kv_heads;
+  sizes.head_dim = shape.head_dim;
+  sizes.vocab_size = shape.vocab_size;
+  sizes.num_parameters = file.num_parameters();
+  return sizes;
+}
+
+Job job_of(const Question& question, const ModelSizes& model, SimMethod method, Index doc_len,
+           Index ranks, const std::string& anchor, const std::string& keep) {
+  Job job;
+  set_model(job, model);
+  job.method = method;
+  job.batch = question.batch;
+  job.tensor_parallel = question.tensor_parallel;
+  job.pipeline_stages = question.pipeline_stages;
+  job.pipeline_chunks = question.pipeline_chunks;
+  job.attention_backend = question.backend;
+  job.captured = question.captured;
+  job.cache_replicated = question.cache_replicated && method == SimMethod::kAllGather;
+  if (question.overlap >= 0) job.overlap = question.overlap;
+
+  ApbConfig& lengths = job.lengths;
+  const SimMethodEntry& entry = entry_of(method);
+  lengths.doc_len = doc_len;
+  lengths.num_ranks = static_cast<int>(ranks);
+  lengths.query_len = question.query;
+  const bool own_blocks = entry.reference && reference_entry(entry).cuts_alone;
+  if (entry.division == Division::kDocument && !own_blocks)
+    lengths.block_lens = question.block_lens;
+  if (entry.anchored && method != SimMethod::kStar && method != SimMethod::kApe) {
+    lengths.embedded_query_len = question.query;
+  }
+  lengths.compressor = Compressor::kNone;
+  if (entry.passes) {
+    lengths.compressor = parse_compressor(question.compressor);
+    if (method == SimMethod::kSpava && lengths.compressor == Compressor::kRetainingHead) {
+      // It selects without training: by the query if there is one.
+      lengths.compressor = question.query > 0 ? Compressor::kQueryAware : Compressor::kRecent;
+    }
+  }
+  set_usual_lengths(job);
+  if (entry.anchored && anchor != "auto") lengths.anchor_len = parse_tokens(anchor, "anchor");
+  if (entry.passes && keep != "auto") lengths.num_kept = parse_tokens(keep, "keep");
+  return job;
+}
+
+Job job_of(const Question& question) {
+  return job_of(question, model_of(question.model), parse_sim_method(question.method),
+                parse_tokens(question.tokens.front(), "tokens"), question.ranks.front(),
+                question.anchor.front(), question.keep.front());
+}
+
+}  // namespace apb::sim

@@ -1,0 +1,135 @@
+// apb sim validate: published and measured times replayed, cell by cell.
+
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "reference/cli/text_table.hpp"
+#include "sim/tools/commands.hpp"
+#include "sim/tools/prediction_text.hpp"
+#include "sim/tools/question.hpp"
+#include "sim/validate/replay.hpp"
+
+namespace apb::sim {
+namespace {
+
+struct Options {
+  std::vector<std::string> sets;
+  bool json = false;
+};
+
+Table cell_table(const Replay& replay) {
+  Table table{{"", "tokens", "measured", "predicted", "error", "8 of 10 within", "", "memory"}, {}};
+  for (const Cell& cell : replay.cells) {
+    std::vector<std::string> row{cell.what, cell.doc_len > 0 ? with_separators(cell.doc_len) : ""};
+    if (cell.measured) {
+      row.insert(row.end(),
+                 {text_of(*cell.measured), text_of(cell.predicted), error_text(cell.error()),
+                  text_of(cell.band), cell.band.holds(*cell.measured) ? "" : "outside"});
+    } else {
+      row.insert(row.end(), {"out of memory", text_of(cell.predicted), "", "", ""});
+    }
+    std::string memory;
+    if (cell.doc_len > 0) memory = to_string(cell.fit);
+    if (cell.doc_len > 0 && !cell.memory_agrees())
+      memory += cell.unexplained.empty() ? " (wrong)" : " (unexplained)";
+    row.push_back(memory);
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
+Table part_table(const Replay& replay) {
+  Table table{{"part of a layer", "", "measured", "predicted", "error"}, {}};
+  for (const PartCell& cell : replay.parts) {
+    table.rows.push_back({cell.method, cell.part, text_of(cell.measured), text_of(cell.predicted),
+                          error_text(cell.predicted / cell.measured - 1)});
+  }
+  return table;
+}
+
+void print_text(const ValidationSet& set, const Replay& replay) {
+  fmt::print("{}\n{}\nSource: {}\n", set.title, repeated("-", text_columns(set.title)), set.source);
+  for (const std::string& note : set.notes) fmt::print("Note: {}\n", note);
+  fmt::print("\n{}\n", cell_table(replay).text());
+  fmt::print("mean error {}, worst {}; {} of times inside their band, median half width {}\n",
+             percent_text(replay.mean_error), percent_text(replay.worst_error),
+             percent_text(replay.coverage), percent_text(replay.half_width));
+  for (const Cell& cell : replay.cells) {
+    if (cell.unexplained.empty() || cell.memory_agrees()) continue;
+    fmt::print("unexplained: {} at {} tokens ran out of memory: {}\n", cell.what,
+               with_separators(cell.doc_len), cell.unexplained);
+  }
+  if (!replay.parts.empty()) fmt::print("\n{}", part_table(replay).text());
+  if (replay.broken.empty()) fmt::print("\nall bounds hold\n\n");
+  for (const std::string& bound : replay.broken) fmt::print("\nBROKEN: {}", bound);
+  if (!replay.broken.empty()) fmt::print("\n\n");
+}
+
+nlohmann::ordered_json to_json(const ValidationSet& set, const Replay& replay) {
+  nlohmann::ordered_json cells = nlohmann::ordered_json::array();
+  for (const Cell& cell : replay.cells) {
+    nlohmann::ordered_json one{{"what", cell.what},          {"method", cell.method},
+                               {"doc_len", cell.doc_len},    {"predicted_s", cell.predicted.number},
+                               {"band", to_json(cell.band)}, {"fit", to_string(cell.fit)}};
+    one["measured_s"] = nullptr;
+    if (cell.measured) {
+      one["measured_s"] = cell.measured->number;
+      one["error"] = cell.error();
+    }
+    cells.push_back(std::move(one));
+  }
+  nlohmann::ordered_json parts = nlohmann::ordered_json::array();
+  for (const PartCell& cell : replay.parts) {
+    parts.push_back({{"method", cell.method},
+                     {"part", cell.part},
+                     {"measured_s", cell.measured.number},
+                     {"predicted_s", cell.predicted.number}});
+  }
+  return {{"set", set.name},
+          {"title", set.title},
+          {"machine", set.machine},
+          {"cells", cells},
+          {"parts", parts},
+          {"mean_error", replay.mean_error},
+          {"worst_error", replay.worst_error},
+          {"coverage", replay.coverage},
+          {"median_half_width", replay.half_width},
+          {"broken", replay.broken}};
+}
+
+ExitStatus run(const Options& options) {
+  const std::vector<std::string> names =
+      options.sets.empty() ? known_validation_sets() : options.sets;
+  nlohmann::ordered_json report{{"schema", "apb-sim-validate"}, {"version", 1}};
+  report["sets"] = nlohmann::ordered_json::array();
+  bool right = true;
+  for (const std::string& name : names) {
+    const ValidationSet set = find_validation_set(name);
+    Question question;
+    question.machine = set.machine;
+    const Replay result = replay(set, machine_of(question), model_of(set.model));
+    right = right && result.broken.empty();
+    if (options.json) {
+      report["sets"].push_back(to_json(set, result));
+    } else {
+      print_text(set, result);
+    }
+  }
+  if (options.json) fmt::print("{}\n", report.dump(2));
+  return right ? ExitStatus::kRight : ExitStatus::kCheckFailed;
+}
+
+}  // namespace
+
+void add_validate_command(CLI::App& sim, Work& work) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = sim.add_subcommand(
+      "validate", "published and measured times replayed; status 1 if a stated bound is broken");
+  command->add_option("sets", options->sets,
+                      "names in configs/validation, or .json files (default: all)");
+  command->add_flag("--json", options->json, "JSON instead of tables");
+  command->callback([options, &work] { work = [options] { return run(*options); }; });
+}
+
+}  // namespace apb::sim

@@ -1,0 +1,159 @@
+#include "sim/validate/replay.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "sim/methods/method_table.hpp"
+#include "sim/methods/segments.hpp"
+
+namespace apb::sim {
+namespace {
+
+template <class Row>
+Job job_of_row(const ValidationSet& set, const ModelSizes& model, const Row& row) {
+  Job job;
+  set_model(job, model);
+  job.method = parse_sim_method(row.method);
+  job.attention_backend = set.backend;
+  job.overlap = set.overlap;
+  job.lengths.doc_len = row.doc_len;
+  job.lengths.num_ranks = static_cast<int>(row.ranks);
+  job.lengths.query_len = set.query_len;
+  job.lengths.anchor_len = row.anchor_len;
+  job.lengths.num_kept = row.num_kept;
+  const bool passes = entry_of(job.method).passes;
+  job.lengths.compressor = passes ? Compressor::kRetainingHead : Compressor::kNone;
+  return job;
+}
+
+Cell prefill_cell(const ValidationSet& set, const MachineModel& machine, const ModelSizes& model,
+                  const PrefillRow& row) {
+  const Job job = job_of_row(set, model, row);
+  const Prediction prediction = predict(machine, job);
+  Cell cell;
+  cell.what = std::string(entry_of(job.method).title);
+  cell.method = row.method;
+  cell.doc_len = row.doc_len;
+  cell.measured = row.measured;
+  cell.predicted = prediction.prefill;
+  cell.band = band_around(prediction.prefill, prediction.spread);
+  cell.fit = prediction.fit;
+  cell.unexplained = row.unexplained;
+  return cell;
+}
+
+/// The attention of one APB rank by itself.
+Cell attention_cell(const MachineModel& machine, const ModelSizes& model, const AttentionRow& row) {
+  Job job;
+  set_model(job, model);
+  job.attention_backend = row.backend;
+  job.captured = true;  // timed kernels, launched back to back
+  LayerPlan plan;
+  PlanBuilder builder(job, 1, 1, plan);
+  const AttentionTable* table = machine.backend_table(machine.backend(row.backend));
+  const SegmentStyle style{table != nullptr && table->fused_segments, false};
+  attend_all(builder, 0, {row.anchor_len, row.anchor_len, row.block_len, row.rank * row.num_kept},
+             style);
+  TimedLayer layer(machine, job, plan);
+  Cell cell;
+  cell.what = fmt::format("{}, rank {}", row.backend, row.rank);
+  cell.measured = row.measured;
+  cell.predicted = layer.run(1);
+  cell.band = band_around(cell.predicted, spread_of(layer.ranks().front(), layer.provenance(),
+                                                    machine.profile().spread));
+  return cell;
+}
+
+void add_parts(const ValidationSet& set, const MachineModel& machine, const ModelSizes& model,
+               const PartsRow& row, Replay& result) {
+  const Job job = job_of_row(set, model, row);
+  const Prediction prediction = predict(machine, job);
+  const double layers = static_cast<double>(model.num_layers);
+  for (const auto& [name, measured] : row.parts) {
+    // A breakdown with barriers shows the slowest rank of every part. What it calls others holds
+    // selection and launches too.
+    Seconds longest{};
+    for (const RankTime& rank : prediction.ranks) {
+      const auto part = std::find(kPartNames.begin(), kPartNames.end(), name) - kPartNames.begin();
+      Seconds time = rank.parts.at(static_cast<std::size_t>(part));
+      if (name == "others")
+        time += rank.host + rank.parts.at(static_cast<std::size_t>(Part::kSelection));
+      longest = std::max(longest, time);
+    }
+    result.parts.push_back({row.method, name, measured, (1 / layers) * longest});
+  }
+}
+
+/// Every two cells of one length must be ordered as measured.
+void check_order(Replay& result) {
+  for (const Cell& a : result.cells) {
+    for (const Cell& b : result.cells) {
+      if (a.doc_len != b.doc_len || !a.measured || !b.measured) continue;
+      if (*a.measured < *b.measured && !(a.predicted < b.predicted)) {
+        result.wrong_order.push_back(
+            fmt::format("{} before {} at {} tokens", a.what, b.what, a.doc_len));
+      }
+    }
+  }
+}
+
+void check_bounds(const ValidationSet& set, Replay& result) {
+  const auto at_most = [&](std::string_view what, double value, double bound) {
+    if (bound > 0 && !(value <= bound)) {
+      result.broken.push_back(
+          fmt::format("{} is {:.1f} %, allowed are {:.1f} %", what, 100 * value, 100 * bound));
+    }
+  };
+  at_most("the mean error", result.mean_error, set.bounds.mean_error);
+  at_most("the worst error", result.worst_error, set.bounds.worst_error);
+  at_most("the median band's half width", result.half_width, set.bounds.half_width);
+  at_most("the share of times outside their band", 1 - result.coverage, 1 - set.bounds.coverage);
+  for (const std::string& pair : result.wrong_order) {
+    result.broken.push_back("measured in another order: " + pair);
+  }
+  for (const Cell& cell : result.cells) {
+    if (cell.doc_len == 0 || cell.memory_agrees() || !cell.unexplained.empty()) continue;
+    result.broken.push_back(fmt::format("{} at {} tokens: {}, but it {}", cell.what, cell.doc_len,
+                                        to_string(cell.fit),
+                                        cell.measured ? "ran" : "ran out of memory"));
+  }
+}
+
+}  // namespace
+
+Replay replay(const ValidationSet& set, const MachineModel& machine, const ModelSizes& model) {
+  Replay result;
+  for (const PrefillRow& row : set.prefill) {
+    result.cells.push_back(prefill_cell(set, machine, model, row));
+  }
+  for (const AttentionRow& row : set.attention) {
+    result.cells.push_back(attention_cell(machine, model, row));
+  }
+  for (const PartsRow& row : set.parts) add_parts(set, machine, model, row, result);
+
+  std::vector<double> widths;
+  double inside = 0;
+  for (const Cell& cell : result.cells) {
+    if (!cell.measured) continue;
+    widths.push_back(cell.band.half_width());
+    inside += cell.band.holds(*cell.measured) ? 1 : 0;
+    result.mean_error += std::abs(cell.error());
+    result.worst_error = std::max(result.worst_error, std::abs(cell.error()));
+  }
+  if (!widths.empty()) {
+    const auto timed = static_cast<double>(widths.size());
+    result.mean_error /= timed;
+    result.coverage = inside / timed;
+    std::nth_element(widths.begin(),
+                     widths.begin() + static_cast<std::ptrdiff_t>(widths.size() / 2), widths.end());
+    result.half_width = widths[widths.size() / 2];
+  }
+  if (set.order_counts) check_order(result);
+  check_bounds(set, result);
+  return result;
+}
+
+}  // namespace apb::sim

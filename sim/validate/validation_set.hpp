@@ -1,0 +1,76 @@
+#pragma once
+/// \file
+/// Published or measured times that the simulator is held to: configs/validation/NAME.json, in
+/// which every row has its source and every bound is stated.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/units.hpp"
+
+namespace apb::sim {
+
+/// A prefill that somebody timed, or that ran out of memory.
+struct PrefillRow {
+  std::string method;
+  Index ranks = 1;
+  Index doc_len = 0;
+  Index anchor_len = 0;
+  Index num_kept = 0;
+  std::optional<Seconds> measured;  ///< none: it ran out of memory
+  /// Why a cell that ran out of memory needs less by all that is published: reported, not judged.
+  std::string unexplained;
+};
+
+/// Parts of one layer on the busiest rank, as a breakdown printed them.
+struct PartsRow {
+  std::string method;
+  Index ranks = 1;
+  Index doc_len = 0;
+  Index anchor_len = 0;
+  Index num_kept = 0;
+  std::vector<std::pair<std::string, Seconds>> parts;  ///< names of kPartNames
+};
+
+/// One attention kernel, or the pieces that stand for it, on one rank.
+struct AttentionRow {
+  std::string backend;
+  Index rank = 0;
+  Index anchor_len = 0;
+  Index num_kept = 0;
+  Index block_len = 0;
+  Seconds measured{};
+};
+
+struct Bounds {
+  double mean_error = 0;
+  double worst_error = 0;
+  double coverage = 0;    ///< least share of measured times inside the 80 % band
+  double half_width = 0;  ///< most, of the median band
+};
+
+struct ValidationSet {
+  std::string name;
+  std::string title;
+  std::string source;
+  std::vector<std::string> notes;  ///< printed: what is known to be inconsistent in the source
+  std::string machine;
+  std::string model;
+  std::string backend;
+  Index query_len = 0;
+  double overlap = 0;         ///< of every method, as the source ran them
+  bool order_counts = false;  ///< methods of one length must come out in the measured order
+  Bounds bounds;
+  std::vector<PrefillRow> prefill;
+  std::vector<PartsRow> parts;  ///< shown, not judged: what the machine was calibrated on
+  std::vector<AttentionRow> attention;
+};
+
+[[nodiscard]] std::vector<std::string> known_validation_sets();
+
+/// \throws BadInput naming file and key
+[[nodiscard]] ValidationSet read_validation_set(const std::string& path);
+[[nodiscard]] ValidationSet find_validation_set(const std::string& name_or_path);
+
+}  // namespace apb::sim
