@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""All C++ files are formatted by .clang-format. Versions of clang-format differ, so only version 14 judges.
+"""All C++ and CUDA files are formatted by .clang-format. Versions of clang-format differ, so only version 14 judges.
 
   format_test.py ROOT
 """
@@ -22,7 +22,8 @@ def find_clang_format() -> str | None:
 
 def main() -> int:
     root = Path(sys.argv[1])
-    files = sorted(path for folder in ("reference", "sim", "tests") for path in (root / folder).rglob("*.[ch]pp"))
+    files = sorted(path for folder in ("cuda", "reference", "sim", "tests") for path in (root / folder).rglob("*")
+                   if path.suffix in (".cpp", ".hpp", ".cu", ".cuh"))
     if not files:
         print(f"no C++ files under {root}")
         return 1

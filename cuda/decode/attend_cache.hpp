@@ -1,0 +1,35 @@
+#pragma once
+/// \file
+/// Decode: a few query rows over one rank's whole cache, as a partial for the merge over ranks.
+
+#include <cuda_runtime_api.h>
+
+#include "cuda/attention/three_segments.hpp"
+#include "cuda/decode/merge_partials.hpp"
+
+namespace apb::cuda {
+
+/// Query rows that see every key of a cache. (Rows that also see each other causally are the block
+/// rows of attend(), with the cache in the anchor's place.)
+template <class T>
+struct CacheAttention {
+  DeviceHeads<const T> query;  ///< [rows, num_q_heads, head_dim], after RoPE
+  KeysAndValues<T> cache;      ///< [keys, num_kv_heads, head_dim], after RoPE; keys may be 0
+  double softmax_scale = 1;
+
+  [[nodiscard]] PartialShape shape() const { return {query.rows, query.heads, query.head_dim}; }
+  /// Floats of the workspace: a partial for each piece of the cache.
+  [[nodiscard]] Index workspace_size() const;
+};
+
+/// Enqueues the attention; T is Bfloat16 or Float16, head_dim 64 or 128. The cache is cut into
+/// pieces of a fixed length, each read by thread blocks of its own, and their partials are merged:
+/// the same bits on every device. All is computed in fp32, weights too. Special values as in
+/// attend(). \param workspace [workspace_size()], not used by anything else until the stream has
+/// passed \param partial   as PartialShape says \throws BadInput if a shape is not supported;
+/// CudaError if a launch is refused
+template <class T>
+void attend_cache(const CacheAttention<T>& problem, float* workspace, float* partial,
+                  cudaStream_t stream);
+
+}  // namespace apb::cuda

@@ -1,0 +1,205 @@
+// The steps between a layer's matrix products against the same formulas in double, on the same
+// rounded inputs. Each result may be off by its own rounding, half a last place, which is up to
+// 2^-8 (bf16) or 2^-11 (fp16) of it, and by a few fp32 roundings of what went into it. Rows lie
+// apart, and what is between them is NaN and stays so.
+
+#include <cmath>
+#include <limits>
+
+#include "cuda/device_buffer.hpp"
+#include "cuda/layer/layer_steps.hpp"
+#include "cuda/stream.hpp"
+#include "reference/core/weights/rope.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/compare.hpp"
+#include "tests/support/random_tensors.hpp"
+#include "tests/support/refusal.hpp"
+
+namespace apb {
+namespace {
+
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+constexpr Index kGap = 6;  ///< elements between rows
+
+template <class T>
+constexpr double kHalfPlace = 0;
+template <>
+constexpr double kHalfPlace<cuda::Bfloat16> = 0x1p-8;
+template <>
+constexpr double kHalfPlace<cuda::Float16> = 0x1p-11;
+
+/// fp32 roundings, 2^-24 each, of sums of squares over a thread's elements, products and exp.
+constexpr double kFp32 = 64 * 0x1p-24;
+/// Half the distance of the smallest numbers of fp16.
+constexpr double kTiny = 0x1p-25;
+
+/// A matrix of T on the device and, in double, on the host.
+template <class T>
+struct Rows {
+  Matrix<double> host;
+  cuda::DeviceBuffer<T> there;
+
+  Rows(const Matrix<double>& values, const cuda::Stream& stream) : host(values) {
+    std::vector<T> memory(static_cast<std::size_t>(values.rows() * stride()), T(kNaN));
+    for (Index row = 0; row < values.rows(); ++row) {
+      for (Index column = 0; column < values.cols(); ++column) {
+        const T rounded(static_cast<float>(values(row, column)));
+        memory[static_cast<std::size_t>(row * stride() + column)] = rounded;
+        host(row, column) = static_cast<double>(static_cast<float>(rounded));
+      }
+    }
+    there = cuda::to_device(memory, stream.get());
+  }
+  [[nodiscard]] Index stride() const { return host.cols() + kGap; }
+  [[nodiscard]] cuda::DeviceRows<T> view() const {
+    return {there.data(), host.rows(), host.cols(), stride()};
+  }
+  [[nodiscard]] cuda::DeviceRows<const T> constant() const {
+    return {there.data(), host.rows(), host.cols(), stride()};
+  }
+  /// What lies there now; `gaps_kept` becomes false if anything between the rows has changed.
+  [[nodiscard]] Matrix<double> read(bool& gaps_kept, const cuda::Stream& stream) const {
+    const std::vector<T> memory = cuda::to_host(there, stream.get());
+    Matrix<double> values(host.rows(), host.cols());
+    for (Index i = 0; i < std::ssize(memory); ++i) {
+      const auto value =
+          static_cast<double>(static_cast<float>(memory[static_cast<std::size_t>(i)]));
+      if (i % stride() < host.cols()) {
+        values(i / stride(), i % stride()) = value;
+      } else {
+        gaps_kept &= std::isnan(value);
+      }
+    }
+    return values;
+  }
+};
+
+/// |found - expected| <= half a last place of expected + kFp32 size, everywhere.
+template <class T>
+void check_rounded(const Matrix<double>& found, const Matrix<double>& expected,
+                   const Matrix<double>& size) {
+  double worst = 0;
+  for (Index i = 0; i < found.size(); ++i) {
+    const double allowed =
+        kHalfPlace<T> * std::abs(expected.data()[i]) + kFp32 * size.data()[i] + kTiny;
+    const double share = std::abs(found.data()[i] - expected.data()[i]) / allowed;
+    worst = std::isnan(share) ? std::numeric_limits<double>::infinity() : std::max(worst, share);
+  }
+  CHECK(worst <= 1);
+}
+
+template <class T>
+void check_rms_norm(Index rows, Index columns, double eps) {
+  const cuda::Stream stream;
+  RandomTensors random(61);
+  Matrix<double> values = random.matrix<double>(rows, columns) * 3;
+  if (rows > 1) values.row(1) *= 1e-3;
+  const Rows<T> x(values, stream), weight(random.matrix<double>(1, columns), stream);
+  const Rows<T> out(Matrix<double>::Constant(rows, columns, 999), stream);
+  cuda::rms_norm(x.constant(), weight.there.data(), eps, out.view(), stream.get());
+  Matrix<double> expected(rows, columns);
+  for (Index row = 0; row < rows; ++row) {
+    const double factor = 1 / std::sqrt(x.host.row(row).squaredNorm() / double(columns) + eps);
+    expected.row(row) = (x.host.row(row) * factor).cwiseProduct(weight.host.row(0));
+  }
+  INFO(rows << " x " << columns);
+  bool gaps_kept = true;
+  check_rounded<T>(out.read(gaps_kept, stream), expected, expected.cwiseAbs());
+  cuda::rms_norm(x.constant(), weight.there.data(), eps, x.view(), stream.get());  // in place
+  check_rounded<T>(x.read(gaps_kept, stream), expected, expected.cwiseAbs());
+  CHECK(gaps_kept);
+}
+
+template <class T>
+void check_swiglu(Index rows, Index columns) {
+  const cuda::Stream stream;
+  RandomTensors random(62);
+  const Rows<T> gate(random.matrix<double>(rows, columns) * 100, stream);
+  const Rows<T> up(random.matrix<double>(rows, columns) * 3, stream);
+  cuda::swiglu(gate.constant(), up.constant(), gate.view(), stream.get());
+  const Matrix<double> expected =
+      gate.host.array() / (1 + (-gate.host.array()).exp()) * up.host.array();
+  INFO(rows << " x " << columns);
+  bool gaps_kept = true;
+  // exp of a number up to 100 in fp32 is off by that many roundings.
+  check_rounded<T>(gate.read(gaps_kept, stream), expected, 4 * expected.cwiseAbs());
+  CHECK(gaps_kept);
+}
+
+template <class T>
+void check_rope(const std::vector<Index>& positions, Index heads, Index head_dim) {
+  const cuda::Stream stream;
+  RandomTensors random(63);
+  const Index rows = std::ssize(positions), half = head_dim / 2;
+  const Rows<T> x(random.matrix<double>(rows, heads * head_dim), stream);
+  const RopeTable<float> table(positions, head_dim, 500000, {});
+  const RopeTable<double> exact(positions, head_dim, 500000, {});
+  std::vector<float> cosine, sine;
+  Matrix<double> expected(rows, heads * head_dim), size(rows, heads * head_dim);
+  for (Index row = 0; row < rows; ++row) {
+    for (Index i = 0; i < half; ++i) {
+      cosine.push_back(table.cosine(row, i));
+      sine.push_back(table.sine(row, i));
+      for (Index head = 0; head < heads; ++head) {
+        const Index a = head * head_dim + i, b = a + half;
+        const double cos = exact.cosine(row, i), sin = exact.sine(row, i);
+        expected(row, a) = x.host(row, a) * cos - x.host(row, b) * sin;
+        expected(row, b) = x.host(row, b) * cos + x.host(row, a) * sin;
+        size(row, a) = size(row, b) = std::abs(x.host(row, a)) + std::abs(x.host(row, b));
+      }
+    }
+  }
+  const auto cosine_there = cuda::to_device(cosine, stream.get());
+  const auto sine_there = cuda::to_device(sine, stream.get());
+  cuda::apply_rope(
+      cuda::DeviceHeads<T>{x.there.data(), rows, heads, head_dim, x.stride(), head_dim},
+      cosine_there.data(), sine_there.data(), stream.get());
+  bool gaps_kept = true;
+  check_rounded<T>(x.read(gaps_kept, stream), expected, size);
+  CHECK(gaps_kept);
+}
+
+}  // namespace
+
+TEST_CASE("cuda: RMSNorm, of rows that lie apart and in place", "[reduced]") {
+  for (const Index columns : {2, 64, 510, 512, 514, 576, 4096, 8192}) {
+    for (const Index rows : {1, 3}) {
+      check_rms_norm<cuda::Bfloat16>(rows, columns, 1e-5);
+      check_rms_norm<cuda::Float16>(rows, columns, 1e-6);
+    }
+  }
+}
+
+TEST_CASE("cuda: SwiGLU, in place of the gate", "[reduced]") {
+  for (const Index columns : {2, 510, 512, 514, 14336}) {
+    check_swiglu<cuda::Bfloat16>(3, columns);
+    check_swiglu<cuda::Float16>(1, columns);
+  }
+}
+
+// Bug list 13: angles at positions that bf16, or fast sines, cannot tell.
+TEST_CASE("cuda: RoPE at 0, 257, 128K and 1M", "[reduced]") {
+  const std::vector<Index> positions = {0, 1, 257, 131071, 1048575};
+  for (const Index head_dim : {64, 128}) {
+    check_rope<cuda::Bfloat16>(positions, 5, head_dim);
+    check_rope<cuda::Float16>(positions, 1, head_dim);
+  }
+}
+
+TEST_CASE("cuda: what a step cannot take is refused with one line") {
+  const cuda::Stream stream;
+  const cuda::DeviceBuffer<cuda::Bfloat16> memory(64);
+  const auto rows = [&](Index count, Index columns) {
+    return cuda::DeviceRows<cuda::Bfloat16>::dense(memory.data(), count, columns);
+  };
+  const auto constant = [&](Index count, Index columns) {
+    return cuda::DeviceRows<const cuda::Bfloat16>::dense(memory.data(), count, columns);
+  };
+  CHECK(refusal([&] { cuda::swiglu(constant(2, 8), constant(2, 6), rows(2, 8), stream.get()); }) ==
+        "cuda swiglu: up shape = 2 x 6: must be 2 x 8");
+  CHECK(refusal([&] {
+          cuda::rms_norm(constant(2, 7), memory.data(), 1e-5, rows(2, 7), stream.get());
+        }).find("must be even, even, a multiple of 4") != std::string::npos);
+}
+
+}  // namespace apb
