@@ -47,8 +47,9 @@ class WarpRows {
     }
   }
 
-  /// score [32, 64] = Q K^T, unscaled.
-  __device__ void score(const Tile& query, const Tile& key) {
+  /// score [32, 64] = Q K^T, unscaled. With kMasked only the first `sixteens` of 16 keys.
+  template <bool kMasked>
+  __device__ void score(const Tile& query, const Tile& key, int sixteens) {
     const std::uint32_t a_first = query.chunk(warp_row() + (lane() & 15), lane() >> 4);
     const std::uint32_t b_first = key.chunk((lane() & 7) + (lane() >> 4) * 8, (lane() >> 3) & 1);
 #pragma unroll
@@ -67,6 +68,7 @@ class WarpRows {
       }
 #pragma unroll
       for (int n = 0; n < kTileK / 16; ++n) {
+        if (kMasked && n >= sixteens) continue;
         std::uint32_t b[4];
         load_matrices(b, Tile::step(b_first, 2 * k) + 16 * n * Tile::kRowBytes);
 #pragma unroll
@@ -140,11 +142,13 @@ class WarpRows {
     }
   }
 
-  /// out += weights V, weights rounded to T.
-  __device__ void weigh(const Tile& value) {
+  /// out += weights V, weights rounded to T. With kMasked only the first `sixteens` of 16 keys.
+  template <bool kMasked>
+  __device__ void weigh(const Tile& value, int sixteens) {
     const std::uint32_t b_first = value.chunk(lane() & 15, lane() >> 4);
 #pragma unroll
     for (int k = 0; k < kTileK / 16; ++k) {
+      if (kMasked && k >= sixteens) continue;
       // Two neighbouring 8-column pieces of a product are a 16-column left operand of the next.
       std::uint32_t a[2][4];
 #pragma unroll
@@ -239,6 +243,17 @@ class WarpRows {
             read_shared(room.chunk(row, chunk));
       }
     }
+  }
+
+  /// How many times 16 keys of a tile some row of the warp sees.
+  __device__ static int visible_sixteens(const KeyTiles<T>& tiles) {
+    const int own = tiles.is_causal() ? tiles.row_begin + warp_row() + kRowsPerWarp : tiles.keys();
+    return (min(own, tiles.keys()) - tiles.first_key() + 15) / 16;
+  }
+
+  /// Whether the warp has rows at all.
+  __device__ static bool has_rows(int rows_there) {
+    return warp_row() < rows_there;
   }
 
   /// How many keys of a tile each of the lane's rows sees: always the first ones.
@@ -366,6 +381,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   if (more) fill_stage(current, 0);
 
   WarpRows<T, kHeadDim> own(arguments.softmax_scale * kLog2E);
+  const bool has_rows = own.has_rows(rows_there);
   for (int stage = 0; more; stage ^= 1) {
     wait_for_copies();
     __syncthreads();  // this stage has arrived, and nobody reads the other one any more
@@ -373,20 +389,27 @@ __global__ void __launch_bounds__(kThreads, 2)
     more = next.next();
     if (more) fill_stage(next, stage ^ 1);
 
-    own.score(query, key_tile(stage));
-    if (current.needs_mask()) {
+    const bool is_masked = current.needs_mask();
+    const bool is_special =
+        is_masked && current.is_causal() && has_non_finite<T>(value_tile(stage));
+    if (!has_rows) {
+      // Nothing to do but copying and waiting with the others.
+    } else if (is_masked) {
+      const int sixteens = own.visible_sixteens(current);
       int visible[2][2];
       own.visible_keys(current, visible);
+      own.template score<true>(query, key_tile(stage), sixteens);
       own.mask(visible);
       own.softmax();
-      if (current.is_causal() && has_non_finite<T>(value_tile(stage))) {
+      if (is_special) {
         own.weigh_visible(value_tile(stage), visible);
       } else {
-        own.weigh(value_tile(stage));
+        own.template weigh<true>(value_tile(stage), sixteens);
       }
     } else {
+      own.template score<false>(query, key_tile(stage), 0);
       own.softmax();
-      own.weigh(value_tile(stage));
+      own.template weigh<false>(value_tile(stage), 0);
     }
     current.segment = next.segment;
     current.tile = next.tile;
