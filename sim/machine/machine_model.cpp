@@ -24,10 +24,14 @@ void MachineModel::Curve::finish() {
 }
 
 Rate MachineModel::Curve::at(double where) const {
-  if (where < points.front().at)
-    return {FlopPerSecond(points.front().rate), Provenance::kExtrapolated};
-  if (where > points.back().at)
-    return {FlopPerSecond(points.back().rate), Provenance::kExtrapolated};
+  // Rates change slowly: a tenth beyond the outermost point is as good as between two.
+  constexpr double kEdge = 1.1;
+  const auto held = [&](const Point& edge, bool near) {
+    return Rate{FlopPerSecond(edge.rate),
+                near ? worse(provenance, Provenance::kInterpolated) : Provenance::kExtrapolated};
+  };
+  if (where < points.front().at) return held(points.front(), where * kEdge >= points.front().at);
+  if (where > points.back().at) return held(points.back(), where <= kEdge * points.back().at);
   const auto above = std::lower_bound(points.begin(), points.end(), where,
                                       [](const Point& point, double at) { return point.at < at; });
   if (above->at == where) return {FlopPerSecond(above->rate), provenance};

@@ -1,7 +1,7 @@
 // MInference (arXiv 2407.02490) by its published rule: each head keeps some columns and diagonals
 // of its attention ("vertical-slash"), chosen from the last 64 queries. Which of the published
-// budgets a head gets was searched per model and is not published for these; all heads take the
-// most common shape here.
+// budgets a head gets was searched per model and is not published for these models; all heads take
+// the largest here.
 
 #include <algorithm>
 
@@ -10,10 +10,10 @@
 namespace apb::sim {
 namespace {
 
-/// Columns and diagonals that a head keeps: the budget (1000, 6096) of the vertical-slash search
-/// space is the largest, (30, 2048) the smallest; (1000, 2096) lies between.
-constexpr Index kKeptColumns = 1000;
-constexpr Index kKeptDiagonals = 2096;
+/// Columns and diagonals that a head keeps, of the published budgets (30, 2048), (100, 1800),
+/// (500, 1500) and (3000, 200).
+constexpr Index kKeptColumns = 3000;
+constexpr Index kKeptDiagonals = 200;
 constexpr Index kSearchRows = 64;
 
 /// Pairs of the first `rows` rows, each of which sees what it keeps.

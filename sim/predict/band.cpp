@@ -5,9 +5,6 @@
 namespace apb::sim {
 namespace {
 
-/// Standard deviations from the median to the 90th percentile of a normal distribution.
-constexpr double kTenthPercentile = 1.2815515655446004;
-
 double share(Seconds part, Seconds all) {
   return all.number > 0 ? part / all : 0;
 }
@@ -15,7 +12,7 @@ double share(Seconds part, Seconds all) {
 }  // namespace
 
 Band band_around(Seconds time, double spread) {
-  const double factor = std::exp(kTenthPercentile * spread);
+  const double factor = std::exp(kDeviationsToTenth * spread);
   return {Seconds(time.number / factor), time, factor * time};
 }
 

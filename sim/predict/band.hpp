@@ -8,6 +8,9 @@
 
 namespace apb::sim {
 
+/// Standard deviations from the median of a normal distribution to its 10th or 90th percentile.
+inline constexpr double kDeviationsToTenth = 1.2815515655446004;
+
 /// Eight of ten measurements are expected inside [p10, p90].
 struct Band {
   Seconds p10{};

@@ -63,8 +63,8 @@ Seconds pipelined(const MachineModel& machine, const Job& job, Prediction& predi
       add_rank_time(prediction.ranks[r], layer.ranks()[r]);
       prediction.finished[r] += layer.finished()[r];
     }
-    for (std::size_t i = 0; i < kProvenanceNames.size(); ++i) {
-      prediction.provenance.time.at(i) += layer.provenance().time.at(i);
+    for (std::size_t part = 0; part < kNumParts; ++part) {
+      prediction.provenance.at(part).add(layer.provenance().at(part));
     }
   }
   if (stages == 1) return all;
@@ -77,6 +77,12 @@ Seconds pipelined(const MachineModel& machine, const Job& job, Prediction& predi
 }
 
 }  // namespace
+
+ProvenanceTime Prediction::whole_provenance() const {
+  ProvenanceTime sum;
+  for (const ProvenanceTime& part : provenance) sum.add(part);
+  return sum;
+}
 
 double Prediction::imbalance() const {
   Seconds most{};
@@ -123,7 +129,7 @@ Prediction predict_first_token(const MachineModel& machine, const Job& job) {
   const auto last = std::max_element(prediction.finished.begin(), prediction.finished.end());
   prediction.spread =
       spread_of(prediction.ranks[static_cast<std::size_t>(last - prediction.finished.begin())],
-                prediction.provenance, machine.profile().spread);
+                prediction.whole_provenance(), machine.profile().spread);
   return prediction;
 }
 

@@ -18,7 +18,7 @@ struct Prediction {
 
   std::vector<RankTime> ranks;    ///< of the prefill
   std::vector<Seconds> finished;  ///< when each rank has done its prefill
-  ProvenanceTime provenance;      ///< of one layer's prefill, all ranks together
+  PartProvenance provenance;      ///< of one layer's prefill, all ranks together
   Memory memory;
   Fit fit = Fit::kFits;
   Index kept_cache_bytes = 0;  ///< keys and values on the fullest GPU after the prefill
@@ -27,6 +27,8 @@ struct Prediction {
 
   [[nodiscard]] Seconds time_to_first_token() const { return prefill + query_pass + lm_head; }
   [[nodiscard]] Band band() const { return band_around(time_to_first_token(), spread); }
+  /// All parts together.
+  [[nodiscard]] ProvenanceTime whole_provenance() const;
   /// Busiest rank's compute over the mean: 1 if all have the same.
   [[nodiscard]] double imbalance() const;
 };

@@ -14,8 +14,6 @@
 namespace apb::sim {
 namespace {
 
-constexpr double kTenthPercentile = 1.2815515655446004;
-
 using ChangeProfile = std::function<void(MachineProfile&, double factor)>;
 using ChangeJob = std::function<void(Job&)>;
 
@@ -72,7 +70,7 @@ class Study {
   }
   void spread(const std::string& input, const SourcedValue& deviation,
               const ChangeProfile& change) {
-    const double factor = std::exp(kTenthPercentile * deviation.number);
+    const double factor = std::exp(kDeviationsToTenth * deviation.number);
     machine(input, 1 / factor, factor, error_text(1 / factor - 1), error_text(factor - 1), change);
   }
   /// Left out where the method cannot.

@@ -63,8 +63,7 @@ GpuPlacement place_gpus(const MachineProfile& machine, const Job& job) {
   GpuPlacement placement;
   placement.group = {group, std::min(group, per_node), groups_in_node};
   placement.ranks = {ranks, std::min(ranks, groups_in_node), std::min(group, per_node)};
-  if (machine.nics_per_node.number == 0 && job.lengths.num_ranks * job.tensor_parallel > per_node &&
-      num_gpus(job) > per_node) {
+  if (machine.nics_per_node.number == 0 && num_gpus(job) > per_node) {
     throw BadInput(machine.name, "GPUs", num_gpus(job),
                    fmt::format("at most the {} of one node: it has no network", per_node));
   }
@@ -100,7 +99,7 @@ TimedLayer::TimedLayer(const MachineModel& machine, const Job& job, const LayerP
         known_size = size;
       }
       timed_step.exchange.push_back(static_cast<double>(exchange.calls) * known.time);
-      provenance_.add(known, static_cast<double>(exchange.calls));
+      provenance_of(Part::kCommunication).add(known, static_cast<double>(exchange.calls));
     }
   }
 }
@@ -115,7 +114,7 @@ std::vector<RankTime> TimedLayer::timed(const std::vector<Operation>& operations
     const Duration duration = operation_time(machine_, backend_, operation);
     part_of(ranks[rank], operation.part) += duration.time;
     launches[rank] += operation.launches;
-    provenance_.add(duration);
+    provenance_of(operation.part).add(duration);
   }
   for (std::size_t r = 0; r < num_ranks_; ++r) {
     // Kernels are launched while earlier ones run: the CPU is felt only where they are shorter.

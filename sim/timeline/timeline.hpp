@@ -33,7 +33,13 @@ struct ProvenanceTime {
     Seconds& sum = time.at(static_cast<std::size_t>(duration.provenance));
     sum += times * duration.time;
   }
+  void add(const ProvenanceTime& more) {
+    for (std::size_t i = 0; i < time.size(); ++i) time.at(i) += more.time.at(i);
+  }
 };
+
+/// What the time of each part rests on.
+using PartProvenance = std::array<ProvenanceTime, kNumParts>;
 
 /// An interval of a rank's stream, for traces. Times are seconds from the start.
 struct Interval {
@@ -67,7 +73,7 @@ class TimedLayer {
   /// Per rank, of all layers run: when it was done.
   [[nodiscard]] const std::vector<Seconds>& finished() const { return clock_; }
   /// What the device time of one layer rests on, all ranks together.
-  [[nodiscard]] const ProvenanceTime& provenance() const { return provenance_; }
+  [[nodiscard]] const PartProvenance& provenance() const { return provenance_; }
 
  private:
   struct TimedStep {
@@ -78,6 +84,9 @@ class TimedLayer {
     CollectiveKind kind = CollectiveKind::kAllGather;
   };
 
+  [[nodiscard]] ProvenanceTime& provenance_of(Part part) {
+    return provenance_.at(static_cast<std::size_t>(part));
+  }
   std::vector<RankTime> timed(const std::vector<Operation>& operations);
   void run_layer(const std::function<void(const Interval&)>* record);
   void run_compute(const std::vector<RankTime>& work,
@@ -92,7 +101,7 @@ class TimedLayer {
   std::vector<TimedStep> steps_;
   std::vector<Seconds> clock_;
   std::vector<RankTime> totals_;
-  ProvenanceTime provenance_;
+  PartProvenance provenance_;
 };
 
 }  // namespace apb::sim

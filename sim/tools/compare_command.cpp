@@ -211,6 +211,10 @@ ExitStatus run(const Question& question) {
     fmt::print("\n{} tokens, {}\n{}{}", with_separators(comparison.doc_len),
                counted(comparison.ranks, "rank"), table_of(comparison).text(),
                wrapped(answer(comparison)));
+    if (const Contender* best = fastest(comparison, false)) {
+      fmt::print("(Its time rests on numbers that are {}.)\n",
+                 provenance_text(best->prediction->whole_provenance()));
+    }
   }
   for (const Index ranks : question.ranks) {
     if (ranks == 1) continue;

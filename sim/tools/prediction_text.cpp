@@ -20,6 +20,33 @@ Seconds all_of(const RankTime& rank) {
   return sum;
 }
 
+/// "measured", or "measured, extrapolated 30 %": the main kind, and the other with most doubt.
+std::string main_provenance(const ProvenanceTime& provenance) {
+  Seconds all{};
+  std::size_t main = 0;
+  for (std::size_t i = 0; i < provenance.time.size(); ++i) {
+    all += provenance.time.at(i);
+    if (provenance.time.at(main) < provenance.time.at(i)) main = i;
+  }
+  std::string text(kProvenanceNames.at(main));
+  for (std::size_t i = provenance.time.size(); i-- > 0;) {
+    if (i == main || provenance.time.at(i) / all < 0.005) continue;
+    return fmt::format("{}, {} {:.0f} %", text, kProvenanceNames.at(i),
+                       100 * (provenance.time.at(i) / all));
+  }
+  return text;
+}
+
+nlohmann::ordered_json shares_of(const ProvenanceTime& provenance) {
+  nlohmann::ordered_json shares;
+  Seconds all{};
+  for (const Seconds time : provenance.time) all += time;
+  for (std::size_t i = 0; i < kProvenanceNames.size(); ++i) {
+    shares[std::string(kProvenanceNames.at(i))] = all.number > 0 ? provenance.time.at(i) / all : 0;
+  }
+  return shares;
+}
+
 RankTime mean_of(const std::vector<RankTime>& ranks) {
   RankTime mean;
   for (const RankTime& rank : ranks)
@@ -67,21 +94,24 @@ Table parts_table(const Prediction& prediction) {
     table.header.emplace_back("mean");
     columns.push_back(mean);
   }
-  const auto row = [&](std::string_view name, auto&& value) {
+  table.header.emplace_back("rests on");
+  const auto row = [&](std::string_view name, const std::string& rests_on, auto&& value) {
     std::vector<std::string> cells{std::string(name)};
     bool any = false;
     for (const RankTime& rank : columns) {
       any = any || value(rank).number > 0;
       cells.push_back(milliseconds(value(rank)));
     }
+    cells.push_back(rests_on);
     if (any) table.rows.push_back(std::move(cells));
   };
   for (std::size_t part = 0; part < kNumParts; ++part) {
-    row(kPartNames.at(part), [part](const RankTime& rank) { return rank.parts.at(part); });
+    row(kPartNames.at(part), main_provenance(prediction.provenance.at(part)),
+        [part](const RankTime& rank) { return rank.parts.at(part); });
   }
-  row("launches", [](const RankTime& rank) { return rank.host; });
-  row("waiting for others", [](const RankTime& rank) { return rank.waiting; });
-  row("prefill", all_of);
+  row("launches", "", [](const RankTime& rank) { return rank.host; });
+  row("waiting for others", "", [](const RankTime& rank) { return rank.waiting; });
+  row("prefill", "", all_of);
   return table;
 }
 
@@ -176,12 +206,9 @@ nlohmann::ordered_json to_json(const Prediction& prediction) {
                      {"waiting_s", rank.waiting.number},
                      {"finished_s", prediction.finished[r].number}});
   }
-  nlohmann::ordered_json provenance;
-  Seconds all{};
-  for (const Seconds time : prediction.provenance.time) all += time;
-  for (std::size_t i = 0; i < kProvenanceNames.size(); ++i) {
-    provenance[std::string(kProvenanceNames.at(i))] =
-        all.number > 0 ? prediction.provenance.time.at(i) / all : 0;
+  nlohmann::ordered_json part_provenance;
+  for (std::size_t part = 0; part < kNumParts; ++part) {
+    part_provenance[std::string(kPartNames.at(part))] = shares_of(prediction.provenance.at(part));
   }
   const Memory& memory = prediction.memory;
   return {{"time_to_first_token_s", prediction.time_to_first_token().number},
@@ -201,7 +228,8 @@ nlohmann::ordered_json to_json(const Prediction& prediction) {
             {"total", memory.total()}}},
           {"fit", to_string(prediction.fit)},
           {"kept_cache_bytes", prediction.kept_cache_bytes},
-          {"provenance", provenance},
+          {"provenance", shares_of(prediction.whole_provenance())},
+          {"part_provenance", part_provenance},
           {"ranks", ranks}};
 }
 

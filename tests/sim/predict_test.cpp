@@ -75,6 +75,25 @@ TEST_CASE("links without end leave the compute of the slowest rank", "[sim]") {
   }
 }
 
+TEST_CASE("what costs nothing changes nothing", "[sim]") {
+  for (const SimMethodEntry& entry : kSimMethods) {
+    const Job job = usual_job(entry.method, 65'536, 8);
+    Job other = job;
+    other.lengths.seed = 7;
+    other.lengths.softmax_scale = 3;
+    other.lengths.pool_kernel = 1;
+    other.model.name = "another name";
+    CAPTURE(entry.name);
+    CHECK(prefill_s(round_machine(), other) == prefill_s(round_machine(), job));
+    // Two prompts at once are two prompts where nothing is shared but the weights' traffic.
+    Job two = job;
+    two.batch = 2;
+    const double both = prefill_s(round_machine(), two);
+    CHECK(both <= 2 * prefill_s(round_machine(), job) * (1 + 1e-9));
+    CHECK(both > 1.9 * prefill_s(round_machine(), job));
+  }
+}
+
 TEST_CASE("a better machine is never slower", "[sim]") {
   RandomTensors random(411);
   const std::vector<SourcedValue MachineProfile::*> rates{

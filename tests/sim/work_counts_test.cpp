@@ -63,6 +63,16 @@ TEST_CASE("attention and bytes equal what the reference counts as it runs", "[si
   }
 }
 
+TEST_CASE("every method of the reference is simulated", "[sim]") {
+  for (const MethodEntry& entry : kMethodList) {
+    CAPTURE(entry.name);
+    CHECK(std::any_of(kSimMethods.begin(), kSimMethods.end(), [&](const SimMethodEntry& simulated) {
+      return simulated.reference == entry.method && simulated.name == entry.name &&
+             simulated.exact == entry.exact;
+    }));
+  }
+}
+
 TEST_CASE("all products of a layer equal the reference's closed forms at real sizes", "[sim]") {
   RandomTensors random(402);
   for (int round = 0; round < 200; ++round) {
@@ -118,7 +128,7 @@ TEST_CASE("tensor parallelism shares all products and adds two all-reduces", "[s
 TEST_CASE("MInference sees what it keeps, and searches with the last rows", "[sim]") {
   const Counters work =
       counters_of(planned(usual_job(SimMethod::kMInference, 10'000, 1), {}).front());
-  const Index kept = 3096 * 3097 / 2 + (10'000 - 3096) * 3096;
+  const Index kept = 3200 * 3201 / 2 + (10'000 - 3200) * 3200;
   const Index search = 64 * (10'000 - 64) + 64 * 65 / 2;
   CHECK(work.attention_flop == 4 * 128 * 32 * (kept + search));
 }

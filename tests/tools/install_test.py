@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tool_testing import ROOT, Checks, arguments, run, temporary_folder
 
-TOOLS = ("apb-case", "apb-demo", "apb-explain", "apb-run", "apb-verify")
+TOOLS = ("apb-case", "apb-demo", "apb-explain", "apb-run", "apb-sim", "apb-verify")
 CASE = ["--doc-len", 90, "--ranks", 3, "--anchor", 8, "--query-len", 3, "--keep", 6, "--q-heads", 4, "--kv-heads", 2,
         "--head-dim", 16]
 RECORD = "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON"
