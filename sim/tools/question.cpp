@@ -7,6 +7,7 @@
 
 #include "reference/cli/known_models.hpp"
 #include "reference/cli/number_checks.hpp"
+#include "reference/cli/text_table.hpp"
 #include "reference/core/error.hpp"
 #include "sim/machine/profile_audit.hpp"
 #include "sim/methods/method_table.hpp"
@@ -138,9 +139,11 @@ MachineModel machine_of(const Question& question) {
   if (question.nic_gbytes_per_s > 0)
     change(profile.nic_bytes_per_s, 1e9 * question.nic_gbytes_per_s);
   if (question.gpus_per_node > 0 || question.nics_per_node >= 0 || question.nic_gbytes_per_s > 0) {
-    profile.title += fmt::format("; here {} GPUs and {} network cards of {:g} GB/s a node",
-                                 profile.gpus_per_node.number, profile.nics_per_node.number,
-                                 profile.nic_bytes_per_s.number / 1e9);
+    profile.title +=
+        fmt::format("; here {} and {} of {:g} GB/s a node",
+                    counted(static_cast<Index>(profile.gpus_per_node.number), "GPU"),
+                    counted(static_cast<Index>(profile.nics_per_node.number), "network card"),
+                    profile.nic_bytes_per_s.number / 1e9);
   }
   return MachineModel(std::move(profile));
 }
