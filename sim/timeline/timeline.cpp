@@ -95,7 +95,7 @@ TimedLayer::TimedLayer(const MachineModel& machine, const Job& job, const LayerP
     for (const Index size : exchange.size) {
       if (size != known_size) {
         known = machine.collective_time(exchange.kind, where, Bytes(size));
-        if (size > 0) known.time += Seconds(launch.collective_s.number);
+        if (size > 0 && where.num_ranks > 1) known.time += Seconds(launch.collective_s.number);
         known_size = size;
       }
       timed_step.exchange.push_back(static_cast<double>(exchange.calls) * known.time);
