@@ -173,7 +173,7 @@ void TimedLayer::run_exchange(const TimedStep& step,
     ready[r] = overlap_ * hidden + (1 - overlap_) * (done + beside);
     clock_[r] = overlap_ * arrived[r] + (1 - overlap_) * done;
 
-    const Seconds exposed = ready[r] - arrived[r] - beside;
+    const Seconds exposed = std::max(Seconds(0), ready[r] - arrived[r] - beside);
     const Seconds waited = std::min(exposed, begin - arrived[r]);
     totals_[r].waiting += waited;
     part_of(totals_[r], Part::kCommunication) += exposed - waited;
