@@ -222,6 +222,10 @@ def formats(checks: Checks, sim: Sim) -> None:
         sentence = " ".join(comparison["answer"].split())
         checks.that(sentence in " ".join(text.split()), "compare: the text must hold the answer", sentence)
 
+    short = sim.text("compare", "--tokens", "1", "--ranks", "8")
+    checks.that("1 token on 8 ranks: Full is fastest" in short and "tensor parallelism's speed on 8 GPUs" in " ".join(short.split()),
+                "compare: one GPU is not the same as eight", short)
+
     words = ["sweep", "--tokens", "32K,128K", "--ranks", "2,8", "--keep", "0,1024", "--price", "2.5"]
     rows = list(csv.DictReader(io.StringIO(sim.text(*words, "--csv"))))
     answer = sim.answer(*words)
