@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "reference/core/error.hpp"
 
 namespace apb::sim {
@@ -13,6 +15,10 @@ std::string sim_method_names() {
     names += entry.name;
   }
   return names;
+}
+
+bool is_sim_method(std::string_view name) {
+  return std::ranges::find(kSimMethods, name, &SimMethodEntry::name) != kSimMethods.end();
 }
 
 SimMethod parse_sim_method(std::string_view name) {

@@ -90,6 +90,7 @@ static_assert(sim_methods_in_order(), "kSimMethods and SimMethod have different 
 /// Names of all: "full, tensor_parallel, ...".
 [[nodiscard]] std::string sim_method_names();
 
+[[nodiscard]] bool is_sim_method(std::string_view name);
 /// \throws BadInput on an unknown name, listing the known ones
 [[nodiscard]] SimMethod parse_sim_method(std::string_view name);
 

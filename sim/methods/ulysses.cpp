@@ -7,15 +7,17 @@
 namespace apb::sim {
 
 void plan_ulysses(const PlanInput& input, PlanBuilder& builder) {
-  const ModelSizes& model = input.job.model;
-  const Index head_dim = model.head_dim;
+  const Index head_dim = input.job.model.head_dim;
   const Index num_ranks = builder.num_ranks();
   const Index doc_len = input.config.doc_len;
-  const Index q_per_kv = model.num_q_heads / model.num_kv_heads;
-  // The KV heads of a rank, and the query heads that read them.
-  const auto kv_heads = [&](Index r) {
-    return (r + 1) * builder.own_kv_heads() / num_ranks - r * builder.own_kv_heads() / num_ranks;
+  // The KV heads that a rank has of all those of its tensor-parallel GPU, and the query heads that
+  // read them.
+  const auto first_kv = [&](Index r) { return r * builder.own_kv_heads() / num_ranks; };
+  const auto first_q = [&](Index r) {
+    return first_kv(r) * builder.own_q_heads() / builder.own_kv_heads();
   };
+  const auto kv_heads = [&](Index r) { return first_kv(r + 1) - first_kv(r); };
+  const auto q_heads = [&](Index r) { return first_q(r + 1) - first_q(r); };
   std::vector<Index> rows;
   for (const RankLayout& rank : input.layout.ranks) {
     builder.project(static_cast<int>(rows.size()), rank.block_len);
@@ -39,13 +41,13 @@ void plan_ulysses(const PlanInput& input, PlanBuilder& builder) {
   const Index all_q = builder.own_q_heads();
   const Index all = all_q + 2 * builder.own_kv_heads();
   swap(
-      3, [&](Index r) { return kv_heads(r) * (q_per_kv + 2); }, all, true);
+      3, [&](Index r) { return q_heads(r) + 2 * kv_heads(r); }, all, true);
   for (std::size_t r = 0; r < rows.size(); ++r) {
     builder.attend(static_cast<int>(r), doc_len, causal_pairs(doc_len), doc_len, MaskKind::kCausal,
-                   kv_heads(static_cast<Index>(r)) * q_per_kv);
+                   q_heads(static_cast<Index>(r)));
   }
   swap(
-      1, [&](Index r) { return kv_heads(r) * q_per_kv; }, all_q, false);
+      1, [&](Index r) { return q_heads(r); }, all_q, false);
   builder.finish(rows);
 }
 

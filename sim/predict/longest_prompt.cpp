@@ -1,5 +1,6 @@
 #include "sim/predict/longest_prompt.hpp"
 
+#include "reference/core/error.hpp"
 #include "sim/methods/method_table.hpp"
 
 namespace apb::sim {
@@ -8,9 +9,14 @@ namespace {
 constexpr Index kShortest = 1024;
 constexpr Index kLongest = Index{1} << 28;
 
+/// A document too short for its anchor is none that does not fit.
 bool fits(const MachineProfile& machine, const Job& job) {
-  return static_cast<double>(memory_of(job, config_of(job), machine).total()) <=
-         machine.memory_bytes.number;
+  try {
+    return static_cast<double>(memory_of(job, config_of(job), machine).total()) <=
+           machine.memory_bytes.number;
+  } catch (const BadInput&) {
+    return true;
+  }
 }
 
 }  // namespace
@@ -37,14 +43,21 @@ std::optional<Index> break_even_length(const MachineModel& machine, const JobOfL
            predict(machine, slower(doc_len)).time_to_first_token();
   };
   if (!wins(longest)) return std::nullopt;
+  const auto runs_and_wins = [&](Index doc_len) {
+    try {
+      return wins(doc_len);
+    } catch (const BadInput&) {  // too short for its anchor
+      return false;
+    }
+  };
   // Down from the longest while it still wins: above the answer it always does.
   Index high = longest;
-  while (high > kShortest && wins(high / 2)) high /= 2;
+  while (high > kShortest && runs_and_wins(high / 2)) high /= 2;
   if (high <= kShortest) return kShortest;
   Index low = high / 2;
   while (high - low > low / 100 + 1) {
     const Index middle = low + (high - low) / 2;
-    (wins(middle) ? high : low) = middle;
+    (runs_and_wins(middle) ? high : low) = middle;
   }
   return high;
 }

@@ -69,11 +69,10 @@ Seconds pipelined(const MachineModel& machine, const Job& job, Prediction& predi
   }
   if (stages == 1) return all;
   const Seconds hop = stage_hop(machine, job, rows / static_cast<Index>(pieces.size()));
-  // One piece passes all stages one after the other; with many, each stage works through all of
-  // them and waits for the first to arrive.
-  const double parts = 1.0 / static_cast<double>(stages);
-  if (pieces.size() == 1) return all + hops * hop;
-  return parts * all + hops * (parts * slowest + hop);
+  // The stage with most layers works through all pieces; one piece also passes the other stages.
+  const Index most_layers = largest_share(job.model.num_layers, stages);
+  const double part = static_cast<double>(most_layers) / static_cast<double>(job.model.num_layers);
+  return part * all + (1 - part) * slowest + hops * hop;
 }
 
 }  // namespace

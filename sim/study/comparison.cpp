@@ -63,7 +63,7 @@ const Contender* fastest(const Comparison& comparison, bool exact_only) {
 }
 
 std::string answer(const Comparison& comparison) {
-  const std::string where = fmt::format("{} tokens on {}", with_separators(comparison.doc_len),
+  const std::string where = fmt::format("{} on {}", counted(comparison.doc_len, "token"),
                                         counted(comparison.ranks, "rank"));
   const Contender* best = fastest(comparison, false);
   if (best == nullptr) return where + ": nothing fits.";
@@ -77,7 +77,10 @@ std::string answer(const Comparison& comparison) {
                                  text_of(time_of(*best)));
   if (const auto over = comparison.speedup(*best, SimMethod::kTensorParallel);
       over && best->method != SimMethod::kTensorParallel) {
-    text += fmt::format(", {} tensor parallelism's speed on the same GPUs", times_text(*over));
+    const Index gpus = comparison.of(SimMethod::kTensorParallel).prediction->num_gpus;
+    text +=
+        fmt::format(", {} tensor parallelism's speed on {}", times_text(*over),
+                    gpus == best->prediction->num_gpus ? "the same GPUs" : counted(gpus, "GPU"));
   }
   if (!level.empty()) text += fmt::format("; indistinguishable from {}", titles(level));
   text += ".";

@@ -95,7 +95,7 @@ TimedLayer::TimedLayer(const MachineModel& machine, const Job& job, const LayerP
     for (const Index size : exchange.size) {
       if (size != known_size) {
         known = machine.collective_time(exchange.kind, where, Bytes(size));
-        if (size > 0) known.time += Seconds(launch.collective_s.number);
+        if (size > 0 && where.num_ranks > 1) known.time += Seconds(launch.collective_s.number);
         known_size = size;
       }
       timed_step.exchange.push_back(static_cast<double>(exchange.calls) * known.time);
@@ -173,7 +173,7 @@ void TimedLayer::run_exchange(const TimedStep& step,
     ready[r] = overlap_ * hidden + (1 - overlap_) * (done + beside);
     clock_[r] = overlap_ * arrived[r] + (1 - overlap_) * done;
 
-    const Seconds exposed = ready[r] - arrived[r] - beside;
+    const Seconds exposed = std::max(Seconds(0), ready[r] - arrived[r] - beside);
     const Seconds waited = std::min(exposed, begin - arrived[r]);
     totals_[r].waiting += waited;
     part_of(totals_[r], Part::kCommunication) += exposed - waited;

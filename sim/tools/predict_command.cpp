@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "reference/cli/text_table.hpp"
@@ -37,6 +38,20 @@ std::vector<Rival> rivals_of(const Question& question, const MachineModel& machi
     rivals.push_back(std::move(rival));
   }
   return rivals;
+}
+
+/// The same question about a document of another length, its blocks cut in the same shares.
+Job job_of_length(const Question& question, const Job& job, Index doc_len) {
+  Question other = question;
+  Index given = 0;
+  for (Index& block_len : other.block_lens) {
+    block_len = static_cast<Index>(static_cast<double>(block_len) * static_cast<double>(doc_len) /
+                                   static_cast<double>(std::max<Index>(1, job.lengths.doc_len)));
+    given += block_len;
+  }
+  if (!other.block_lens.empty()) other.block_lens.back() += doc_len - given;
+  return job_of(other, job.model, job.method, doc_len, job.lengths.num_ranks,
+                question.anchor.front(), question.keep.front());
 }
 
 std::string memory_text(const Memory& memory) {
@@ -85,9 +100,8 @@ void print_text(const Question& question, const MachineModel& machine, const Job
   fmt::print("Memory of the fullest GPU: {} of {}: {}\n", text_of(Bytes(prediction.memory.total())),
              text_of(Bytes(profile.memory_bytes.number)), to_string(prediction.fit));
   fmt::print("  {}\n", memory_text(prediction.memory));
-  const Index longest = longest_prompt(profile, [&](Index doc_len) {
-    return job_of(question, job.model, job.method, doc_len, lengths.num_ranks);
-  });
+  const Index longest =
+      longest_prompt(profile, [&](Index doc_len) { return job_of_length(question, job, doc_len); });
   fmt::print("  longest prompt that fits: {} tokens\n\n", with_separators(longest));
 
   Table table{{"against", "GPUs", "first token", "speedup", "", "memory"}, {}};

@@ -198,6 +198,7 @@ Job job_of(const Question& question, const ModelSizes& model, SimMethod method, 
     }
   }
   set_usual_lengths(job);
+  if (lengths.compressor == Compressor::kNone) lengths.num_kept = 0;
   if (entry.anchored && anchor != "auto") lengths.anchor_len = parse_tokens(anchor, "anchor");
   if (entry.passes && keep != "auto") lengths.num_kept = parse_tokens(keep, "keep");
   return job;

@@ -104,7 +104,7 @@ void check_order(Replay& result) {
 
 void check_bounds(const ValidationSet& set, Replay& result) {
   const auto at_most = [&](std::string_view what, double value, double bound) {
-    if (bound > 0 && !(value <= bound)) {
+    if (!(value <= bound)) {
       result.broken.push_back(
           fmt::format("{} is {:.1f} %, allowed are {:.1f} %", what, 100 * value, 100 * bound));
     }

@@ -10,11 +10,14 @@
 #include "reference/cli/installed_files.hpp"
 #include "reference/cli/whole_file.hpp"
 #include "reference/core/error.hpp"
+#include "sim/methods/method_table.hpp"
 
 namespace apb::sim {
 namespace {
 
 using Json = nlohmann::json;
+
+constexpr Index kMaxRanks = 4096;
 
 /// Reads members of one object and refuses those that nobody asked for.
 class Reader {
@@ -28,8 +31,15 @@ class Reader {
   [[nodiscard]] Value get(const char* key) {
     seen_.emplace_back(key);
     if (!object_.contains(key)) refuse(key, "there");
+    const Json& value = object_.at(key);
+    // The library would turn 2.5 into 2 and true into 1.
+    if constexpr (std::is_arithmetic_v<Value> && !std::is_same_v<Value, bool>) {
+      if (std::is_integral_v<Value> ? !value.is_number_integer() : !value.is_number()) {
+        refuse(key, std::is_integral_v<Value> ? "a whole number" : "a number");
+      }
+    }
     try {
-      return object_.at(key).template get<Value>();
+      return value.template get<Value>();
     } catch (const Json::exception&) {
       refuse(key, "of another type");
     }
@@ -45,9 +55,25 @@ class Reader {
     if (!object_.at(key).is_array()) refuse(key, "a list");
     return &object_.at(key);
   }
-  /// A count of tokens or ranks.
+  /// A count of tokens.
   [[nodiscard]] Index count(const char* key, Index otherwise = -1) {
     const Index number = otherwise < 0 ? get<Index>(key) : get<Index>(key, otherwise);
+    if (number < 0) refuse(key, "at least 0");
+    return number;
+  }
+  [[nodiscard]] Index ranks() {
+    const auto number = get<Index>("ranks");
+    if (number < 1 || number > kMaxRanks) refuse("ranks", fmt::format("1 to {}", kMaxRanks));
+    return number;
+  }
+  [[nodiscard]] std::string method() {
+    const auto name = get<std::string>("method");
+    if (!is_sim_method(name)) refuse("method", "one of " + sim_method_names());
+    return name;
+  }
+  /// An error, or a share.
+  [[nodiscard]] double bound(const char* key, std::optional<double> otherwise = std::nullopt) {
+    const double number = otherwise ? get<double>(key, *otherwise) : get<double>(key);
     if (number < 0) refuse(key, "at least 0");
     return number;
   }
@@ -72,8 +98,8 @@ class Reader {
 
 PrefillRow prefill_row(Reader row) {
   PrefillRow result;
-  result.method = row.get<std::string>("method");
-  result.ranks = row.count("ranks");
+  result.method = row.method();
+  result.ranks = row.ranks();
   result.doc_len = row.count("doc_len");
   result.anchor_len = row.count("anchor_len", 0);
   result.num_kept = row.count("num_kept", 0);
@@ -88,12 +114,15 @@ PrefillRow prefill_row(Reader row) {
 
 PartsRow parts_row(Reader row) {
   PartsRow result;
-  result.method = row.get<std::string>("method");
-  result.ranks = row.count("ranks");
+  result.method = row.method();
+  result.ranks = row.ranks();
   result.doc_len = row.count("doc_len");
   result.anchor_len = row.count("anchor_len", 0);
   result.num_kept = row.count("num_kept", 0);
   for (const auto& [name, time] : row.get<std::map<std::string, double>>("parts_ms")) {
+    if (std::ranges::find(kPartNames, name) == kPartNames.end() || !(time > 0)) {
+      row.refuse("parts_ms", fmt::format("times above 0 of {}", fmt::join(kPartNames, ", ")));
+    }
     result.parts.emplace_back(name, Seconds(1e-3 * time));
   }
   row.finish();
@@ -107,7 +136,9 @@ AttentionRow attention_row(Reader row) {
   result.anchor_len = row.count("anchor_len");
   result.num_kept = row.count("num_kept");
   result.block_len = row.count("block_len");
+  if (result.block_len == 0) row.refuse("block_len", "at least 1");
   result.measured = Seconds(1e-3 * row.get<double>("ms"));
+  if (!(result.measured.number > 0)) row.refuse("ms", "above 0");
   row.finish();
   return result;
 }
@@ -134,11 +165,13 @@ ValidationSet read_validation_set(const std::string& path) {
   set.backend = file.get<std::string>("backend", "");
   set.query_len = file.count("query_len", 0);
   set.overlap = file.get<double>("overlap", 0.0);
+  if (!(set.overlap >= 0 && set.overlap <= 1)) file.refuse("overlap", "0 to 1");
   set.order_counts = file.get<bool>("order_counts", false);
   const Json bounds_json = file.get<Json>("bounds");
   Reader bounds(path, "bounds.", bounds_json);
-  set.bounds = {bounds.get<double>("mean_error"), bounds.get<double>("worst_error"),
-                bounds.get<double>("coverage", 0.0), bounds.get<double>("half_width", 0.0)};
+  set.bounds = {bounds.bound("mean_error"), bounds.bound("worst_error"),
+                bounds.bound("coverage", set.bounds.coverage),
+                bounds.bound("half_width", set.bounds.half_width)};
   bounds.finish();
   const auto each = [&](const char* key, auto&& take) {
     const Json* rows = file.list(key);

@@ -3,6 +3,7 @@
 /// Published or measured times that the simulator is held to: configs/validation/NAME.json, in
 /// which every row has its source and every bound is stated.
 
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,8 +47,8 @@ struct AttentionRow {
 struct Bounds {
   double mean_error = 0;
   double worst_error = 0;
-  double coverage = 0;    ///< least share of measured times inside the 80 % band
-  double half_width = 0;  ///< most, of the median band
+  double coverage = 0;  ///< least share of measured times inside the 80 % band
+  double half_width = std::numeric_limits<double>::infinity();  ///< most, of the median band
 };
 
 struct ValidationSet {

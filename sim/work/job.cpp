@@ -2,14 +2,38 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "reference/core/error.hpp"
 #include "sim/methods/method_table.hpp"
 
 namespace apb::sim {
 namespace {
 
+constexpr double kMostFlop = 0x1p62;
+
 void require(bool holds, std::string_view key, Index value, std::string_view allowed) {
   if (!holds) throw BadInput("sim", key, value, allowed);
+}
+
+/// Counts of work have 64 bits. Twice what a layer needs stays below them.
+void require_countable(const Job& job, Index longest_block) {
+  const ModelSizes& model = job.model;
+  const auto rows = static_cast<double>(std::max(longest_block, job.lengths.query_len));
+  const auto keys = static_cast<double>(job.lengths.doc_len + job.lengths.query_len);
+  const auto heads = static_cast<double>(largest_share(model.num_q_heads, heads_shared_by(job)));
+  const double pair_flop = 4 * heads * static_cast<double>(model.head_dim);
+  const double row_flop = 6 * static_cast<double>(model.hidden_size) *
+                          static_cast<double>(model.intermediate_size + model.hidden_size);
+  if (static_cast<double>(job.batch) * rows * (keys * pair_flop + row_flop) > kMostFlop) {
+    throw BadInput("sim", "batch x tokens", fmt::format("{} x {}", job.batch, job.lengths.doc_len),
+                   "fewer, or more ranks: the FLOPs of a layer no longer fit 64 bits");
+  }
+}
+
+Index longest_block_of(const ApbConfig& lengths) {
+  if (!lengths.block_lens.empty()) return std::ranges::max(lengths.block_lens);
+  return largest_share(lengths.doc_len, std::max(1, lengths.num_ranks));
 }
 
 }  // namespace
@@ -42,6 +66,12 @@ void validate(const Job& job) {
     require(kv_heads % job.lengths.num_ranks == 0, "ranks", job.lengths.num_ranks,
             fmt::format("a divisor of {} KV heads: Ulysses shares them out", kv_heads));
   }
+  const bool shares_document = entry.division == Division::kDocument;
+  const Index longest_block = shares_document ? longest_block_of(job.lengths) : job.lengths.doc_len;
+  require(job.method != SimMethod::kApb || job.lengths.num_kept <= longest_block, "num_kept",
+          job.lengths.num_kept,
+          fmt::format("at most the longest block ({} tokens)", longest_block));
+  require_countable(job, longest_block);
   if (job.overlap && !(*job.overlap >= 0 && *job.overlap <= 1)) {
     throw BadInput("sim", "overlap", *job.overlap, "0 to 1");
   }
