@@ -31,7 +31,7 @@ std::string titles(const std::vector<const Contender*>& contenders) {
 
 std::optional<double> Comparison::speedup(const Contender& contender, SimMethod over) const {
   const Contender& other = of(over);
-  if (!contender.prediction || !other.prediction) return std::nullopt;
+  if (!contender.prediction || !runs(other)) return std::nullopt;
   return time_of(other) / time_of(contender);
 }
 

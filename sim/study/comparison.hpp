@@ -30,7 +30,8 @@ struct Comparison {
   [[nodiscard]] const Contender& of(SimMethod method) const {
     return contenders.at(static_cast<std::size_t>(method));
   }
-  /// Times of the same GPUs by another method over this one's; none if either cannot run.
+  /// Times of the same GPUs by another method over this one's; none if this one cannot be
+  /// predicted or the other one does not run there.
   [[nodiscard]] std::optional<double> speedup(const Contender& contender, SimMethod over) const;
 };
 

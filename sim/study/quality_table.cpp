@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "reference/cli/installed_files.hpp"
@@ -44,7 +45,13 @@ QualityTable find_quality_table(const std::string& name) {
       if (row.contains("anchor_len")) one.anchor_len = row.at("anchor_len").get<Index>();
       if (row.contains("num_kept")) one.num_kept = row.at("num_kept").get<Index>();
       one.score = row.at("score");
-      if (one.method != "exact") (void)parse_sim_method(one.method);
+      const auto known = [&](const SimMethodEntry& entry) { return entry.name == one.method; };
+      if (one.method != "exact" && std::none_of(kSimMethods.begin(), kSimMethods.end(), known)) {
+        throw BadInput(path, "method", one.method, "exact, or one of " + sim_method_names());
+      }
+      if (!row.at("doc_len").is_number_integer()) {
+        throw BadInput(path, "doc_len", row.at("doc_len").dump(), "a whole number");
+      }
       table.rows.push_back(std::move(one));
     }
     return table;

@@ -178,6 +178,7 @@ nlohmann::ordered_json to_json(const Comparison& comparison) {
 }
 
 ExitStatus run(const Question& question) {
+  const std::vector<Index> lengths = parse_token_list(question.tokens, "tokens");
   const MachineModel machine = machine_of(question);
   const ModelSizes model = model_of(question.model);
   const JobMaker job_of_method = [&](SimMethod method, Index doc_len, Index ranks) {
@@ -185,7 +186,7 @@ ExitStatus run(const Question& question) {
                   question.keep.front());
   };
   std::vector<Comparison> comparisons;
-  for (const Index doc_len : parse_token_list(question.tokens, "tokens")) {
+  for (const Index doc_len : lengths) {
     for (const Index ranks : question.ranks) {
       comparisons.push_back(compare(machine, job_of_method, doc_len, ranks));
     }

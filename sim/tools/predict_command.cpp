@@ -121,8 +121,8 @@ void print_text(const Question& question, const MachineModel& machine, const Job
 }
 
 ExitStatus run(const Question& question) {
-  const MachineModel machine = machine_of(question);
   const Job job = job_of(question);
+  const MachineModel machine = machine_of(question);
   const Prediction prediction = predict(machine, job);
   if (!question.html.empty()) write_prediction_page(question, machine, job);
   if (!question.json) {

@@ -41,10 +41,11 @@ struct Question {
   std::string html;
 };
 
-enum class Lists { kOne, kMany };
+enum class Lists { kOne, kMany, kSearched };
 
 /// Adds the options that say what is asked of which machine.
-/// \param lists whether lengths, ranks, anchor and kept entries may be lists
+/// \param lists whether lengths, ranks, anchor and kept entries may be lists, or (all but the
+///              document's length) are searched and cannot be given
 void add_question_options(CLI::App& command, Question& question, Lists lists);
 void add_output_options(CLI::App& command, Question& question, bool csv, bool html);
 

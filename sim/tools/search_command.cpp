@@ -120,6 +120,7 @@ nlohmann::ordered_json report_of(const MachineModel& machine,
 
 ExitStatus run(Options options) {
   const Question& question = options.question;
+  const Index doc_len = parse_tokens(question.tokens.front(), "tokens");
   const MachineModel machine = machine_of(question);
   const ModelSizes model = model_of(question.model);
   std::optional<QualityTable> quality;
@@ -139,7 +140,6 @@ ExitStatus run(Options options) {
   if (options.request.goal == Goal::kCost && options.request.price_per_gpu_hour == 0) {
     throw BadInput("command line", "goal", options.goal, "time, or cost with --price");
   }
-  const Index doc_len = parse_tokens(question.tokens.front(), "tokens");
   const std::vector<SearchResult> results =
       search(machine, options.request,
              [&](SimMethod method, Index ranks, Index tp, Index anchor, Index kept) {
@@ -166,7 +166,7 @@ ExitStatus run(Options options) {
 void add_search_command(CLI::App& sim, Work& work) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = sim.add_subcommand("search", "the best configuration under constraints");
-  add_question_options(*command, options->question, Lists::kOne);
+  add_question_options(*command, options->question, Lists::kSearched);
   command->add_option("--max-gpus", options->request.max_gpus, "GPUs in all")
       ->check(whole_number(1, 4096))
       ->capture_default_str();

@@ -40,8 +40,8 @@ std::string bar_of(const Swing& swing, const Sensitivity& all) {
 }
 
 ExitStatus run(const Question& question) {
-  const MachineModel machine = machine_of(question);
   const Job job = job_of(question);
+  const MachineModel machine = machine_of(question);
   const Sensitivity result = sensitivity(machine, job);
   if (!question.html.empty()) write_sensitivity_page(question, machine, job, result);
   if (question.json) {

@@ -55,8 +55,8 @@ nlohmann::ordered_json trace_of(const MachineModel& machine, const Job& job, Ind
 }
 
 ExitStatus run(const Options& options) {
-  const MachineModel machine = machine_of(options.question);
   const Job job = job_of(options.question);
+  const MachineModel machine = machine_of(options.question);
   const Index layers = std::min(options.layers, job.model.num_layers);
   const std::string text = trace_of(machine, job, layers).dump() + "\n";
   if (options.out.empty()) {
