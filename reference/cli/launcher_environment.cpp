@@ -1,6 +1,6 @@
 #include "reference/cli/launcher_environment.hpp"
 
-#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -37,8 +37,9 @@ std::optional<LaunchedProcess> by_pmi(const Environment& environment) {
   const auto size = number(environment, "PMI_SIZE");
   if (!rank || !size) return {};
   if (const auto descriptor = number(environment, "PMI_FD")) {
-    const bool open = fcntl(*descriptor, F_GETFD) != -1;
-    if (!open) return {};
+    struct stat file {};
+    // A number that was left over may since have become that of a terminal, pipe or plain file.
+    if (fstat(*descriptor, &file) != 0 || !S_ISSOCK(file.st_mode)) return {};
   }
   return LaunchedProcess{*rank, size, "PMI_RANK"};
 }

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "reference/core/standard_error.hpp"
+
 namespace apb {
 
 Progress::Progress(std::string label, Index count, bool terminal, std::string unit)
@@ -14,16 +16,16 @@ Progress::Progress(std::string label, Index count, bool terminal, std::string un
 void Progress::done(Index units) const {
   const Index line_every = std::max<Index>(10, count_ / 10);
   if (terminal_) {
-    fmt::print(stderr, "\r{}: {} {}/{}\033[K", label_, unit_, units, count_);
+    print_to_stderr(fmt::format("\r{}: {} {}/{}\033[K", label_, unit_, units, count_));
   } else if (units - said_ >= line_every || units == count_) {
     said_ = units;
-    fmt::print(stderr, "{}: {} {}/{}\n", label_, unit_, units, count_);
+    print_to_stderr(fmt::format("{}: {} {}/{}\n", label_, unit_, units, count_));
   }
   std::fflush(stderr);
 }
 
 void Progress::clear() const {
-  if (terminal_) fmt::print(stderr, "\r\033[K");
+  if (terminal_) print_to_stderr("\r\033[K");
 }
 
 bool Progress::on_terminal() {

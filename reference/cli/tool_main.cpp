@@ -1,15 +1,29 @@
 #include "reference/cli/tool_main.hpp"
 
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <new>
 
 #include "reference/core/keep_freed_memory.hpp"
+#include "reference/core/standard_error.hpp"
 
 namespace apb {
 namespace {
+
+/// Sees to it that no file is opened under the number of a standard stream that the caller has
+/// closed, where lines for the user would be written into it. Standard output then refuses to be
+/// written.
+void occupy_standard_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(stream, F_GETFD) != -1) continue;
+    (void)open("/dev/null", stream == STDERR_FILENO ? O_WRONLY : O_RDONLY);  // the lowest is free
+  }
+}
 
 /// An option that was given without a value, as by a shell variable that is not set, must not count
 /// as one that was not given.
@@ -55,12 +69,14 @@ Outcome run_command(CLI::App& app, int argc, char** argv, const std::function<Ex
 
 int end_process(std::string_view program, ExitStatus status, const std::string& line) {
   std::fflush(stdout);
-  if (!line.empty()) fmt::print(stderr, "{}: {}\n", program, line);
+  if (!line.empty()) print_to_stderr(fmt::format("{}: {}\n", program, line));
   return static_cast<int>(status);
 }
 
 int tool_main(CLI::App& app, int argc, char** argv, const std::function<ExitStatus()>& work,
               const Ending& end) {
+  occupy_standard_streams();
+  std::signal(SIGCHLD, SIG_DFL);  // ignored, as some callers hand it on, it hides how children end
   keep_freed_memory();
   try {
     const auto [status, line] = run_command(app, argc, argv, work);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "reference/cli/launcher_environment.hpp"
+#include "reference/core/standard_error.hpp"
 
 namespace apb {
 
@@ -28,8 +29,8 @@ void note_unused_options(const CLI::App& app, std::string_view method, const Apb
   check("--ape-temperature", used.ape_temperature != asked.ape_temperature);
   check("--ape-scale", used.ape_scale != asked.ape_scale);
   if (unused.empty() || !speaks_for_run()) return;
-  fmt::print(stderr, "{}: note: method {} does not use {}\n", app.get_name(), method,
-             fmt::join(unused, ", "));
+  print_to_stderr(fmt::format("{}: note: method {} does not use {}\n", app.get_name(), method,
+                              fmt::join(unused, ", ")));
 }
 
 }  // namespace apb

@@ -5,6 +5,7 @@
 #include "reference/comm/local_communicator.hpp"
 #include "reference/comm/mpi_communicator.hpp"
 #include "reference/core/available_cores.hpp"
+#include "reference/core/standard_error.hpp"
 
 namespace apb {
 namespace {
@@ -43,10 +44,10 @@ ExitStatus run_mpi(int num_ranks, const RunEnding& ending,
     world.broadcast<int>(0, {&status, 1});
     return static_cast<ExitStatus>(status);
   } catch (const Error& error) {
-    fmt::print(stderr, "rank {}: {}\n", world.rank(), error.what());
+    print_to_stderr(fmt::format("rank {}: {}\n", world.rank(), error.what()));
     session.abort(ending.exit_code(error.status()));
   } catch (const std::exception& error) {
-    fmt::print(stderr, "rank {}: {}\n", world.rank(), error.what());
+    print_to_stderr(fmt::format("rank {}: {}\n", world.rank(), error.what()));
     session.abort(ending.exit_code(ExitStatus::kCannotRun));
   }
 }

@@ -9,6 +9,7 @@
 #include "reference/cli/number_checks.hpp"
 #include "reference/cli/text_table.hpp"
 #include "reference/core/error.hpp"
+#include "reference/core/standard_error.hpp"
 #include "sim/machine/profile_audit.hpp"
 #include "sim/methods/method_table.hpp"
 #include "sim/work/lengths.hpp"
@@ -132,7 +133,8 @@ std::vector<Index> parse_token_list(const std::vector<std::string>& words,
 
 MachineModel machine_of(const Question& question) {
   auto [profile, warnings] = audited_machine(question.machine);
-  for (const Finding& warning : warnings) fmt::print(stderr, "apb-sim: {}\n", warning.line());
+  for (const Finding& warning : warnings)
+    print_to_stderr(fmt::format("apb-sim: {}\n", warning.line()));
   const auto change = [](SourcedValue& value, double number) {
     value = {number, Provenance::kAssumed, "command line"};
   };

@@ -12,6 +12,7 @@
 #include "reference/cli/whole_file.hpp"
 #include "reference/core/error.hpp"
 #include "reference/core/hdf5/hdf5_file.hpp"
+#include "reference/core/standard_error.hpp"
 #include "reference/model_io/request_json.hpp"
 
 namespace apb {
@@ -86,11 +87,10 @@ void warn_if_too_long(const EvaluationRequest& request, const ModelShape& model)
   const Index length =
       request.config.doc_len + request.config.query_len + request.max_answer_tokens;
   if (length > model.context_len && speaks_for_run()) {
-    fmt::print(
-        stderr,
+    print_to_stderr(fmt::format(
         "apb-run: warning: text, query and answer need {} tokens, but {} was trained for {}; "
         "expect poor answers\n",
-        length, model.name, model.context_len);
+        length, model.name, model.context_len));
   }
 }
 

@@ -14,6 +14,7 @@
 #include "reference/core/case/row_sample.hpp"
 #include "reference/core/hdf5/hdf5_guard.hpp"
 #include "reference/core/regular_file.hpp"
+#include "reference/core/standard_error.hpp"
 #include "reference/tools/verify/verify_report.hpp"
 
 namespace apb {
@@ -59,11 +60,11 @@ void add_options(CLI::App& app, VerifyOptions& options) {
 
 /// One line on a terminal that is overwritten; nothing elsewhere.
 void show_progress(const std::string& what) {
-  if (isatty(STDERR_FILENO) == 1) fmt::print(stderr, "\r\033[Kjudging {} …", what);
+  if (isatty(STDERR_FILENO) == 1) print_to_stderr(fmt::format("\r\033[Kjudging {} …", what));
 }
 
 void end_progress() {
-  if (isatty(STDERR_FILENO) == 1) fmt::print(stderr, "\r\033[K");
+  if (isatty(STDERR_FILENO) == 1) print_to_stderr("\r\033[K");
 }
 
 JudgeOptions judge_options(const VerifyOptions& options) {
