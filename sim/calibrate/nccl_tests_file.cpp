@@ -76,7 +76,7 @@ class NcclTestsReader {
     if (ranks % nodes != 0) {
       throw BadInput(path_, "ranks", ranks, fmt::format("a multiple of the {} nodes", nodes));
     }
-    CollectiveTable& table = into.collective_of(hints_.kind.value_or(*kind_), ranks, nodes);
+    CollectiveTable& table = into.collective_of(hints_.kind ? *hints_.kind : *kind_, ranks, nodes);
     for (const auto& [size, times] : times_) {
       // Repeated sizes are runs of the same: their mean.
       double sum = 0;
