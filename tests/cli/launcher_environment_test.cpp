@@ -2,6 +2,10 @@
 
 #include "reference/cli/launcher_environment.hpp"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
 #include <cstdlib>
 #include <map>
 
@@ -23,8 +27,28 @@ std::string found_in(const Table& table) {
          (process->size ? std::to_string(*process->size) : "?") + " by " + process->variable;
 }
 
+/// A descriptor that leads to a launcher: one end of a socket pair, as Hydra and Slurm hand it on.
+class LauncherSocket {
+ public:
+  LauncherSocket() { REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, ends_.data()) == 0); }
+  LauncherSocket(const LauncherSocket&) = delete;
+  LauncherSocket& operator=(const LauncherSocket&) = delete;
+  LauncherSocket(LauncherSocket&&) = delete;
+  LauncherSocket& operator=(LauncherSocket&&) = delete;
+  ~LauncherSocket() {
+    for (const int end : ends_) close(end);
+  }
+
+  [[nodiscard]] std::string number() const { return std::to_string(ends_[0]); }
+
+ private:
+  std::array<int, 2> ends_{};
+};
+
 TEST_CASE("launchers' variables", "[launcher]") {
-  CHECK(found_in({{"PMI_RANK", "1"}, {"PMI_SIZE", "3"}, {"PMI_FD", "2"}}) == "1 of 3 by PMI_RANK");
+  const LauncherSocket launcher;
+  CHECK(found_in({{"PMI_RANK", "1"}, {"PMI_SIZE", "3"}, {"PMI_FD", launcher.number()}}) ==
+        "1 of 3 by PMI_RANK");
   CHECK(found_in({{"PMI_RANK", "0"}, {"PMI_SIZE", "2"}, {"PMI_PORT", "node:4000"}}) ==
         "0 of 2 by PMI_RANK");
   CHECK(found_in({{"OMPI_COMM_WORLD_RANK", "2"},
@@ -47,12 +71,19 @@ TEST_CASE("variables that are left over in a shell", "[launcher]") {
   CHECK(found_in({{"OMPI_COMM_WORLD_RANK", "0"}}) == "none");
   CHECK(found_in({{"PMIX_RANK", "0"}, {"PMIX_NAMESPACE", "x"}}) == "none");
   CHECK(found_in({{"PMI_RANK", "0"}, {"PMI_SIZE", "4"}, {"PMI_FD", "987"}}) == "none");  // closed
+  std::array<int, 2> pipe_ends{};
+  REQUIRE(pipe(pipe_ends.data()) == 0);  // the number is somebody else's by now
+  CHECK(
+      found_in({{"PMI_RANK", "0"}, {"PMI_SIZE", "4"}, {"PMI_FD", std::to_string(pipe_ends[0])}}) ==
+      "none");
+  for (const int end : pipe_ends) close(end);
   CHECK(found_in({{"PMI_RANK", "x"}, {"PMI_SIZE", "4"}}) == "none");
   CHECK(found_in({{"PMI_RANK", "-1"}, {"PMI_SIZE", "4"}}) == "none");
 }
 
 TEST_CASE("a run of one process is none", "[launcher]") {
-  CHECK(found_in({{"PMI_RANK", "0"}, {"PMI_SIZE", "1"}, {"PMI_FD", "2"}}) == "none");
+  const LauncherSocket launcher;
+  CHECK(found_in({{"PMI_RANK", "0"}, {"PMI_SIZE", "1"}, {"PMI_FD", launcher.number()}}) == "none");
   CHECK(found_in({{"OMPI_COMM_WORLD_RANK", "0"}, {"OMPI_COMM_WORLD_SIZE", "1"}}) == "none");
   CHECK(found_in({{"PMIX_RANK", "0"},
                   {"PMIX_NAMESPACE", "x"},
