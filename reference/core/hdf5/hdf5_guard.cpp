@@ -80,15 +80,19 @@ void limit_child() {
   allow_step(0);
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
-  dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
+  const int nowhere = open("/dev/null", O_WRONLY);
+  dup2(nowhere, STDERR_FILENO);
+  close(nowhere);
 }
 
 /// The child process, whatever happens in it, ends here.
-[[noreturn]] void be_child(const std::string& path, int report) noexcept {
+/// \param report pipe to the parent
+[[noreturn]] void be_child(const std::string& path, const std::array<int, 2>& report) noexcept {
   int status = 1;
   try {
+    close(report[0]);  // so that this process may open as many files as its parent could
     limit_child();
-    const auto tell_parent = [&](const char* object) { dprintf(report, "%s\n", object); };
+    const auto tell_parent = [&](const char* object) { dprintf(report[1], "%s\n", object); };
     if (walk_hdf5(path, {tell_parent, allow_step})) status = 0;
   } catch (...) {  // the status says it
   }
@@ -104,7 +108,7 @@ void check_hdf5_in_child(const std::string& path) {
   if (pipe2(report.data(), O_CLOEXEC) != 0) throw CannotRun(path + ": cannot make a pipe");
   const pid_t child = fork();
   if (child < 0) throw CannotRun(path + ": cannot start a process to read it");
-  if (child == 0) be_child(path, report[1]);
+  if (child == 0) be_child(path, report);
   close(report[1]);
   const std::string last_object = last_line_of(report[0]);
   close(report[0]);
