@@ -35,8 +35,8 @@ choose_root() {
 # until setup is over.
 lock_setup() {
   [ -z "$as_it_is" ] || return 0
-  mkdir -p "$root"
-  exec 9>"$root/lock"
+  { mkdir -p "$root" && exec 9>"$root/lock"; } 2>/dev/null ||
+    stop "cannot write into $root (a full disk, a broken link?)"
   flock -n 9 || { say "waiting for another ./apb to finish its setup"; flock 9; }
 }
 
@@ -110,7 +110,8 @@ is_configured() {
 configure() {
   local preset=$1 folder=$2 output
   say "configuring ($preset)"
-  mkdir -p "$folder" && processor >"$folder/processor"
+  { mkdir -p "$folder" && processor >"$folder/processor"; } 2>/dev/null ||
+    stop "cannot write into $folder (a full disk, a broken link?)"
   output=$(cd "$here" && cmake --preset "$preset" -B "$folder" 2>&1) && return 0
   printf '%s\n' "$output" >&2
   output=$(reason_in "$output")

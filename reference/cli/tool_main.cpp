@@ -77,6 +77,7 @@ int tool_main(CLI::App& app, int argc, char** argv, const std::function<ExitStat
               const Ending& end) {
   occupy_standard_streams();
   std::signal(SIGCHLD, SIG_DFL);  // ignored, as some callers hand it on, it hides how children end
+  std::signal(SIGXFSZ, SIG_IGN);  // a write beyond ulimit -f then fails, and leaves no half file
   keep_freed_memory();
   try {
     const auto [status, line] = run_command(app, argc, argv, work);

@@ -30,6 +30,11 @@ constexpr rlim_t kStepBytes = rlim_t{2} << 30U;
 constexpr rlim_t kBytesPerSecond = 20 << 20U;
 constexpr rlim_t kMemoryPerByte = 3;
 
+/// How the child says what came of it, if it comes to its end.
+constexpr int kSound = 0;
+constexpr int kBroken = 1;
+constexpr int kBrokenOrNoRoom = 2;  ///< this process may not take the memory that a step is given
+
 /// Address space that this process takes now. Under a sanitizer that is terabytes.
 rlim_t own_bytes() {
   unsigned long long pages = 0;
@@ -42,7 +47,8 @@ rlim_t own_bytes() {
 
 /// Gives this process time and memory for the next step, beside what it has taken already.
 /// \param bytes values that the step reads
-void allow_step(rlim_t bytes) {
+/// \returns whether it may take that memory: a limit on this process may be lower
+bool allow_step(rlim_t bytes) {
   // A timer anew for each step. (A limit on all time would have to be raised by the time used so
   // far, which the system counts in two ways that drift apart.)
   itimerval time{};
@@ -51,9 +57,11 @@ void allow_step(rlim_t bytes) {
   rlimit memory{};
   getrlimit(RLIMIT_AS, &memory);
   const rlim_t own = own_bytes();
-  if (own == 0) return;  // not told
-  memory.rlim_cur = std::min(memory.rlim_max, own + kStepBytes + kMemoryPerByte * bytes);
+  if (own == 0) return true;  // not told
+  const rlim_t wanted = own + kStepBytes + kMemoryPerByte * bytes;
+  memory.rlim_cur = std::min(memory.rlim_max, wanted);
   setrlimit(RLIMIT_AS, &memory);
+  return memory.rlim_cur == wanted;
 }
 
 /// All that comes out of a pipe until its end; the last line without its newline.
@@ -77,22 +85,28 @@ void limit_child() {
   for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGPROF}) {
     std::signal(signal, SIG_DFL);
   }
-  allow_step(0);
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
-  dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
+  const int nowhere = open("/dev/null", O_WRONLY);
+  dup2(nowhere, STDERR_FILENO);
+  close(nowhere);
 }
 
 /// The child process, whatever happens in it, ends here.
-[[noreturn]] void be_child(const std::string& path, int report) noexcept {
-  int status = 1;
+/// \param report pipe to the parent
+[[noreturn]] void be_child(const std::string& path, const std::array<int, 2>& report) noexcept {
+  int status = kBroken;
+  bool has_room = true;
   try {
+    close(report[0]);  // so that this process may open as many files as its parent could
     limit_child();
-    const auto tell_parent = [&](const char* object) { dprintf(report, "%s\n", object); };
-    if (walk_hdf5(path, {tell_parent, allow_step})) status = 0;
+    const auto tell_parent = [&](const char* object) { dprintf(report[1], "%s\n", object); };
+    const auto allow = [&has_room](rlim_t bytes) { has_room = allow_step(bytes) && has_room; };
+    allow(0);
+    if (walk_hdf5(path, {tell_parent, allow})) status = kSound;
   } catch (...) {  // the status says it
   }
-  _exit(status);
+  _exit(status == kBroken && !has_room ? kBrokenOrNoRoom : status);
 }
 
 }  // namespace
@@ -104,13 +118,20 @@ void check_hdf5_in_child(const std::string& path) {
   if (pipe2(report.data(), O_CLOEXEC) != 0) throw CannotRun(path + ": cannot make a pipe");
   const pid_t child = fork();
   if (child < 0) throw CannotRun(path + ": cannot start a process to read it");
-  if (child == 0) be_child(path, report[1]);
+  if (child == 0) be_child(path, report);
   close(report[1]);
   const std::string last_object = last_line_of(report[0]);
   close(report[0]);
   int status = 0;
   if (waitpid(child, &status, 0) != child) throw CannotRun(path + ": lost the reading process");
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
+  if (WIFEXITED(status) && WEXITSTATUS(status) == kSound) return;
+  if (WIFEXITED(status) && WEXITSTATUS(status) == kBrokenOrNoRoom) {
+    throw CannotRun(path + ": corrupt, or more than the memory that ulimit -v leaves to read it");
+  }
+  // A broken file ends the child by other signals.
+  if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGXCPU)) {
+    throw CannotRun(path + ": the process that read it was killed (too little memory, ulimit -t?)");
+  }
   if (last_object.empty()) throw BadInput(path + ": not an HDF5 file, truncated or corrupt");
   throw BadInput(
       fmt::format("{}: corrupt file (at /{})", path, last_object == "." ? "" : last_object));
