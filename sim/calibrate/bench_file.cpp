@@ -2,7 +2,8 @@
 
 #include "reference/cli/whole_file.hpp"
 #include "sim/calibrate/measurements.hpp"
-#include "sim/machine/json_node.hpp"
+#include "sim/json_node.hpp"
+#include "sim/machine/profile_values.hpp"
 
 namespace apb::sim {
 namespace {
@@ -43,12 +44,10 @@ void read_collective_row(const JsonNode& row, Measurements& into) {
 }  // namespace
 
 void read_bench_json(const std::string& path, Measurements& into) {
-  const nlohmann::json whole = nlohmann::json::parse(read_whole_file(path), nullptr, false);
-  if (!whole.is_object()) throw BadInput(path + ": must be a JSON object");
+  const nlohmann::json whole = parse_json_object(path, read_whole_file(path));
   const JsonNode root(path, "", whole);
   root.expect_keys({"schema", "version", "machine", "gemm", "attention", "collectives"});
-  (void)root["schema"].one_of(std::array<std::string_view, 1>{"apb-bench"});
-  if (root["version"].count() != 1) root["version"].refuse("1");
+  root.expect_schema("apb-bench");
   for (const JsonNode& row : root["gemm"].elements()) {
     row.expect_keys({"m", "n", "k", "us"});
     into.gemm.push_back(

@@ -4,7 +4,7 @@
 
 #include "reference/cli/whole_file.hpp"
 #include "reference/core/error.hpp"
-#include "sim/machine/json_node.hpp"
+#include "sim/json_node.hpp"
 #include "sim/machine/profile_values.hpp"
 
 namespace apb::sim {
@@ -20,8 +20,7 @@ class Reading {
   void read(const JsonNode& root) {
     root.expect_keys(
         {"schema", "version", "name", "title", "sources", "values", "launch", "spread", "tables"});
-    (void)root["schema"].one_of(std::array<std::string_view, 1>{"apb-machine"});
-    if (root["version"].count() != 1) root["version"].refuse("1");
+    root.expect_schema("apb-machine");
     profile_.name = root["name"].text();
     profile_.title = root["title"].text();
     group(root["values"], machine_values(), profile_);
@@ -120,8 +119,7 @@ class Reading {
 }  // namespace
 
 MachineProfile read_machine_profile(const std::string& path) {
-  const json whole = json::parse(read_whole_file(path), nullptr, false);
-  if (!whole.is_object()) throw BadInput(path + ": must be a JSON object");
+  const json whole = parse_json_object(path, read_whole_file(path));
   MachineProfile profile;
   const json sources = whole.value("sources", json::object());
   if (!sources.is_object()) throw BadInput(path, "sources", sources.dump(), "an object");

@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include "sim/json_node.hpp"
 #include "sim/machine/machine_profile.hpp"
 
 namespace apb::sim {
@@ -21,8 +22,6 @@ inline constexpr FileUnit kGigaBytesPerSecond{"GB/s", 1e9};
 inline constexpr FileUnit kGigaBytes{"GB", 1e9};
 inline constexpr FileUnit kMicroseconds{"us", 1e-6};
 inline constexpr FileUnit kNoUnit{"1", 1};
-
-enum class Allowed { kPositive, kZeroOrMore, kCount, kCountOrZero };
 
 /// One number of a group of them.
 template <class Group>

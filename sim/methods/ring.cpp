@@ -17,16 +17,7 @@ void plan_ring(const PlanInput& input, PlanBuilder& builder) {
   };
   for (int step = 0; step < num_ranks; ++step) {
     const bool last = step == num_ranks - 1;
-    if (!last) {
-      Exchange& ring = builder.exchange(CollectiveKind::kSendReceive, Meeting::kNeighbours, 2);
-      for (int r = 0; r < num_ranks; ++r) {
-        const auto i = static_cast<std::size_t>(r);
-        ring.received[i] = builder.key_value_bytes(block_at(r, step + 1));
-        ring.sent[i] = builder.key_value_bytes(block_at(r, step));
-        ring.size[i] = ring.received[i] / 2;
-      }
-      builder.beside_exchange();
-    }
+    if (!last) builder.ring_step(step, block_at);
     for (int r = step; r < num_ranks; ++r) {
       const Index queries = rows[static_cast<std::size_t>(r)];
       const Index keys = block_at(r, step);

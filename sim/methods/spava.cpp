@@ -44,11 +44,9 @@ void plan_spava(const PlanInput& input, PlanBuilder& builder) {
     query_bytes.push_back(builder.bytes(query_rows, builder.own_q_heads() * (config.head_dim + 1)));
   }
   builder.all_gather(kept_bytes);
+  const auto go_on = [&] { input.overlapped ? builder.beside_exchange() : builder.next_step(); };
 
-  if (input.overlapped)
-    builder.beside_exchange();
-  else
-    builder.next_step();
+  go_on();
   for (std::size_t r = 0; r < num_ranks; ++r) {
     const auto rank = static_cast<int>(r);
     const Index early_len = chunks[r].count();
@@ -63,10 +61,7 @@ void plan_spava(const PlanInput& input, PlanBuilder& builder) {
   }
   builder.next_step();
   builder.all_gather(query_bytes);
-  if (input.overlapped)
-    builder.beside_exchange();
-  else
-    builder.next_step();
+  go_on();
   for (std::size_t r = 0; r < num_ranks; ++r) {
     const auto rank = static_cast<int>(r);
     attend_passing(builder, rank, {0, 0, chunks[r].count(), kept_before[r]});

@@ -19,19 +19,12 @@ void plan_zigzag_ring(const PlanInput& input, PlanBuilder& builder) {
     rows.push_back(early(r) + late(r));
     builder.project(r, rows.back());
   }
+  const auto rows_at = [&](int r, int step) {
+    return rows[static_cast<std::size_t>(holder(r, step))];
+  };
   for (int step = 0; step < num_ranks; ++step) {
     const bool last = step == num_ranks - 1;
-    if (!last) {
-      Exchange& ring = builder.exchange(CollectiveKind::kSendReceive, Meeting::kNeighbours, 2);
-      for (int r = 0; r < num_ranks; ++r) {
-        const auto i = static_cast<std::size_t>(r);
-        ring.received[i] =
-            builder.key_value_bytes(rows[static_cast<std::size_t>(holder(r, step + 1))]);
-        ring.sent[i] = builder.key_value_bytes(rows[static_cast<std::size_t>(holder(r, step))]);
-        ring.size[i] = ring.received[i] / 2;
-      }
-      builder.beside_exchange();
-    }
+    if (!last) builder.ring_step(step, rows_at);
     for (int r = 0; r < num_ranks; ++r) {
       const int from = holder(r, step);
       if (step == 0) {  // own chunks: both causal, the late one sees the early one whole

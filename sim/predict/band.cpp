@@ -23,15 +23,9 @@ double spread_of(const RankTime& rank, const ProvenanceTime& provenance, const S
   const Seconds attention = part(Part::kAttention);
   const Seconds streaming = part(Part::kSelection) + part(Part::kOthers);
   const Seconds collective = part(Part::kCommunication);
-  const Seconds all = gemm + attention + streaming + collective + rank.host;
-
-  Seconds known{};
-  Seconds beyond{};
-  for (std::size_t i = 0; i < provenance.time.size(); ++i) {
-    const auto kind = static_cast<Provenance>(i);
-    const bool outside = kind == Provenance::kExtrapolated || kind == Provenance::kAssumed;
-    (outside ? beyond : known) += provenance.time.at(i);
-  }
+  const Seconds all = rank.busy();
+  const double beyond = provenance.share(static_cast<std::size_t>(Provenance::kExtrapolated)) +
+                        provenance.share(static_cast<std::size_t>(Provenance::kAssumed));
   double variance = spread.session.number * spread.session.number;
   const auto add = [&](double part_of_time, const SourcedValue& deviation) {
     variance += std::pow(part_of_time * deviation.number, 2);
@@ -41,7 +35,7 @@ double spread_of(const RankTime& rank, const ProvenanceTime& provenance, const S
   add(share(streaming, all), spread.streaming);
   add(share(collective, all), spread.collective);
   add(share(rank.host, all), spread.host);
-  add(share(beyond, known + beyond), spread.extrapolated);
+  add(beyond, spread.extrapolated);
   return std::sqrt(variance);
 }
 

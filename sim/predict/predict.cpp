@@ -77,20 +77,12 @@ Seconds pipelined(const MachineModel& machine, const Job& job, Prediction& predi
 
 }  // namespace
 
-ProvenanceTime Prediction::whole_provenance() const {
-  ProvenanceTime sum;
-  for (const ProvenanceTime& part : provenance) sum.add(part);
-  return sum;
-}
-
 double Prediction::imbalance() const {
   Seconds most{};
   Seconds sum{};
   for (const RankTime& rank : ranks) {
-    Seconds computing = rank.host;
-    for (std::size_t part = 0; part < kNumParts; ++part) {
-      if (part != static_cast<std::size_t>(Part::kCommunication)) computing += rank.parts.at(part);
-    }
+    const Seconds computing =
+        rank.busy() - rank.parts.at(static_cast<std::size_t>(Part::kCommunication));
     most = std::max(most, computing);
     sum += computing;
   }
@@ -128,7 +120,7 @@ Prediction predict_first_token(const MachineModel& machine, const Job& job) {
   const auto last = std::max_element(prediction.finished.begin(), prediction.finished.end());
   prediction.spread =
       spread_of(prediction.ranks[static_cast<std::size_t>(last - prediction.finished.begin())],
-                prediction.whole_provenance(), machine.profile().spread);
+                sum_of(prediction.provenance), machine.profile().spread);
   return prediction;
 }
 

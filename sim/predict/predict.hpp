@@ -27,8 +27,6 @@ struct Prediction {
 
   [[nodiscard]] Seconds time_to_first_token() const { return prefill + query_pass + lm_head; }
   [[nodiscard]] Band band() const { return band_around(time_to_first_token(), spread); }
-  /// All parts together.
-  [[nodiscard]] ProvenanceTime whole_provenance() const;
   /// Busiest rank's compute over the mean: 1 if all have the same.
   [[nodiscard]] double imbalance() const;
 };

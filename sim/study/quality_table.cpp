@@ -1,13 +1,8 @@
 #include "sim/study/quality_table.hpp"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <nlohmann/json.hpp>
-
-#include "reference/cli/installed_files.hpp"
+#include "reference/cli/config_files.hpp"
 #include "reference/cli/whole_file.hpp"
-#include "reference/core/error.hpp"
+#include "sim/json_node.hpp"
 #include "sim/methods/method_table.hpp"
 
 namespace apb::sim {
@@ -27,37 +22,34 @@ std::optional<double> QualityTable::score_of(const Job& job) const {
   return std::nullopt;
 }
 
-QualityTable find_quality_table(const std::string& name) {
-  const std::string path =
-      name.ends_with(".json") ? name : own_file(fmt::format("configs/quality/{}.json", name));
-  const std::string text = read_whole_file(path);
-  try {
-    const auto json = nlohmann::json::parse(text);
-    if (json.at("schema") != "apb-quality" || json.at("version") != 1) {
-      throw BadInput(path, "schema, version", json.at("schema").dump(), "apb-quality, 1");
-    }
-    QualityTable table{json.at("title"), json.at("source"), json.at("metric"), {}};
-    for (const auto& row : json.at("rows")) {
-      QualityRow one;
-      one.method = row.at("method");
-      one.doc_len = row.at("doc_len");
-      one.ranks = row.value("ranks", Index{0});
-      if (row.contains("anchor_len")) one.anchor_len = row.at("anchor_len").get<Index>();
-      if (row.contains("num_kept")) one.num_kept = row.at("num_kept").get<Index>();
-      one.score = row.at("score");
-      const auto known = [&](const SimMethodEntry& entry) { return entry.name == one.method; };
-      if (one.method != "exact" && std::none_of(kSimMethods.begin(), kSimMethods.end(), known)) {
-        throw BadInput(path, "method", one.method, "exact, or one of " + sim_method_names());
-      }
-      if (!row.at("doc_len").is_number_integer()) {
-        throw BadInput(path, "doc_len", row.at("doc_len").dump(), "a whole number");
-      }
-      table.rows.push_back(std::move(one));
-    }
-    return table;
-  } catch (const nlohmann::json::exception& error) {
-    throw BadInput(fmt::format("{}: not a quality table: {}", path, error.what()));
+namespace {
+
+QualityRow quality_row(const JsonNode& row) {
+  row.expect_keys({"method", "doc_len", "score"}, {"ranks", "anchor_len", "num_kept"});
+  QualityRow result;
+  result.method = row["method"].text();
+  if (result.method != "exact" && !is_sim_method(result.method)) {
+    row["method"].refuse("exact, or one of " + sim_method_names());
   }
+  result.doc_len = row["doc_len"].count_or_zero();
+  result.score = row["score"].number(Allowed::kZeroOrMore);
+  if (row.has("ranks")) result.ranks = row["ranks"].count_or_zero();
+  if (row.has("anchor_len")) result.anchor_len = row["anchor_len"].count_or_zero();
+  if (row.has("num_kept")) result.num_kept = row["num_kept"].count_or_zero();
+  return result;
+}
+
+}  // namespace
+
+QualityTable find_quality_table(const std::string& name) {
+  const std::string path = config_path("quality", "quality", name);
+  const nlohmann::json whole = parse_json_object(path, read_whole_file(path));
+  const JsonNode root(path, "", whole);
+  root.expect_keys({"schema", "version", "title", "source", "metric", "rows"});
+  root.expect_schema("apb-quality");
+  QualityTable table{root["title"].text(), root["source"].text(), root["metric"].text(), {}};
+  for (const JsonNode& row : root["rows"].elements()) table.rows.push_back(quality_row(row));
+  return table;
 }
 
 }  // namespace apb::sim

@@ -12,13 +12,6 @@ namespace {
 
 constexpr int kShifts = 40;
 
-/// A rank's own work: what it does not wait for.
-double own_seconds(const RankTime& rank) {
-  double sum = rank.host.number;
-  for (const Seconds part : rank.parts) sum += part.number;
-  return sum;
-}
-
 /// Whether the constraints allow a result.
 bool allowed(const SearchRequest& request, const MachineModel& machine,
              const SearchResult& result) {
@@ -93,7 +86,7 @@ Job balanced(const MachineModel& machine, const Job& job) {
     std::vector<double> busy;
     try {
       for (const RankTime& rank : predict(machine, shifted).ranks)
-        busy.push_back(own_seconds(rank));
+        busy.push_back(rank.busy().number);
       shift_blocks(shifted, busy);
       const Seconds now = predict(machine, shifted).prefill;
       if (now < least) {

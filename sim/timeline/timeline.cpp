@@ -9,12 +9,6 @@
 namespace apb::sim {
 namespace {
 
-Seconds busy(const RankTime& time) {
-  Seconds sum = time.host;
-  for (const Seconds part : time.parts) sum += part;
-  return sum;
-}
-
 Seconds& part_of(RankTime& time, Part part) {
   return time.parts[static_cast<std::size_t>(part)];
 }
@@ -47,6 +41,12 @@ Duration operation_time(const MachineModel& machine, std::size_t backend,
 }
 
 }  // namespace
+
+ProvenanceTime sum_of(const PartProvenance& parts) {
+  ProvenanceTime sum;
+  for (const ProvenanceTime& part : parts) sum.add(part);
+  return sum;
+}
 
 void add_rank_time(RankTime& to, const RankTime& more, double times) {
   for (std::size_t part = 0; part < kNumParts; ++part) to.parts[part] += times * more.parts[part];
@@ -118,7 +118,7 @@ std::vector<RankTime> TimedLayer::timed(const std::vector<Operation>& operations
   }
   for (std::size_t r = 0; r < num_ranks_; ++r) {
     // Kernels are launched while earlier ones run: the CPU is felt only where they are shorter.
-    const Seconds device = busy(ranks[r]);
+    const Seconds device = ranks[r].busy();
     const Seconds gaps = launches[r] * Seconds(launch.gap_s.number);
     const Seconds dispatch = launches[r] * Seconds(launch.dispatch_s.number);
     ranks[r].host = std::max(gaps, dispatch - device);
@@ -141,7 +141,7 @@ void TimedLayer::run_compute(const std::vector<RankTime>& work,
       }
       interval("launches", work[r].host);
     }
-    clock_[r] += busy(work[r]);
+    clock_[r] += work[r].busy();
     add_rank_time(totals_[r], work[r]);
   }
 }
@@ -167,7 +167,7 @@ void TimedLayer::run_exchange(const TimedStep& step,
       begin = std::max(begin, arrived[(r + num_ranks_ - 1) % num_ranks_]);
     }
     const Seconds done = begin + length;
-    const Seconds beside = step.during.empty() ? Seconds(0) : busy(step.during[r]);
+    const Seconds beside = step.during.empty() ? Seconds(0) : step.during[r].busy();
     // Hidden, the compute beside it starts at once; not hidden, when the exchange is done.
     const Seconds hidden = std::max(arrived[r] + beside, done);
     ready[r] = overlap_ * hidden + (1 - overlap_) * (done + beside);

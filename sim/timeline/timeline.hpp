@@ -20,6 +20,13 @@ struct RankTime {
   std::array<Seconds, kNumParts> parts{};  ///< device time; kCommunication: exchanges not hidden
   Seconds host{};                          ///< waiting for launches, and gaps between kernels
   Seconds waiting{};                       ///< for other ranks
+
+  /// All but waiting.
+  [[nodiscard]] Seconds busy() const {
+    Seconds sum = host;
+    for (const Seconds part : parts) sum += part;
+    return sum;
+  }
 };
 
 /// Adds what the same rank did in other layers.
@@ -33,6 +40,16 @@ struct ProvenanceTime {
     Seconds& sum = time.at(static_cast<std::size_t>(duration.provenance));
     sum += times * duration.time;
   }
+  [[nodiscard]] Seconds whole() const {
+    Seconds sum{};
+    for (const Seconds one : time) sum += one;
+    return sum;
+  }
+  /// Share of one kind; 0 of nothing.
+  [[nodiscard]] double share(std::size_t kind) const {
+    const Seconds all = whole();
+    return all.number > 0 ? time.at(kind) / all : 0;
+  }
   void add(const ProvenanceTime& more) {
     for (std::size_t i = 0; i < time.size(); ++i) time.at(i) += more.time.at(i);
   }
@@ -40,6 +57,7 @@ struct ProvenanceTime {
 
 /// What the time of each part rests on.
 using PartProvenance = std::array<ProvenanceTime, kNumParts>;
+[[nodiscard]] ProvenanceTime sum_of(const PartProvenance& parts);
 
 /// An interval of a rank's stream, for traces. Times are seconds from the start.
 struct Interval {

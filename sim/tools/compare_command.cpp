@@ -214,7 +214,7 @@ ExitStatus run(const Question& question) {
                wrapped(answer(comparison)));
     if (const Contender* best = fastest(comparison, false)) {
       fmt::print("(Its time rests on numbers that are {}.)\n",
-                 provenance_text(best->prediction->whole_provenance()));
+                 provenance_text(sum_of(best->prediction->provenance)));
     }
   }
   for (const Index ranks : question.ranks) {

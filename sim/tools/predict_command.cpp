@@ -92,7 +92,7 @@ void print_text(const Question& question, const MachineModel& machine, const Job
   if (prediction.ranks.size() > 1) {
     fmt::print("Busiest rank over mean: {:.2f}\n", prediction.imbalance());
   }
-  fmt::print("Rests on numbers that are {}\n\n", provenance_text(prediction.whole_provenance()));
+  fmt::print("Rests on numbers that are {}\n\n", provenance_text(sum_of(prediction.provenance)));
 
   if (question.work) {
     fmt::print("{}\n", work_table(work_of_job(machine, job), slowest_rank(prediction)).text());

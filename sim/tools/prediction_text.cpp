@@ -14,35 +14,22 @@ std::string milliseconds(Seconds time) {
   return fmt::format("{:.2f}", 1e3 * time.number);
 }
 
-Seconds all_of(const RankTime& rank) {
-  Seconds sum = rank.host + rank.waiting;
-  for (const Seconds part : rank.parts) sum += part;
-  return sum;
-}
-
 /// "measured", or "measured, extrapolated 30 %": the main kind, and the other with most doubt.
 std::string main_provenance(const ProvenanceTime& provenance) {
-  Seconds all{};
-  std::size_t main = 0;
-  for (std::size_t i = 0; i < provenance.time.size(); ++i) {
-    all += provenance.time.at(i);
-    if (provenance.time.at(main) < provenance.time.at(i)) main = i;
+  const auto main = static_cast<std::size_t>(
+      std::max_element(provenance.time.begin(), provenance.time.end()) - provenance.time.begin());
+  for (std::size_t i = kProvenanceNames.size(); i-- > 0;) {
+    if (i == main || provenance.share(i) < 0.005) continue;
+    return fmt::format("{}, {} {:.0f} %", kProvenanceNames.at(main), kProvenanceNames.at(i),
+                       100 * provenance.share(i));
   }
-  std::string text(kProvenanceNames.at(main));
-  for (std::size_t i = provenance.time.size(); i-- > 0;) {
-    if (i == main || provenance.time.at(i) / all < 0.005) continue;
-    return fmt::format("{}, {} {:.0f} %", text, kProvenanceNames.at(i),
-                       100 * (provenance.time.at(i) / all));
-  }
-  return text;
+  return std::string(kProvenanceNames.at(main));
 }
 
 nlohmann::ordered_json shares_of(const ProvenanceTime& provenance) {
   nlohmann::ordered_json shares;
-  Seconds all{};
-  for (const Seconds time : provenance.time) all += time;
   for (std::size_t i = 0; i < kProvenanceNames.size(); ++i) {
-    shares[std::string(kProvenanceNames.at(i))] = all.number > 0 ? provenance.time.at(i) / all : 0;
+    shares[std::string(kProvenanceNames.at(i))] = provenance.share(i);
   }
   return shares;
 }
@@ -58,9 +45,7 @@ RankTime mean_of(const std::vector<RankTime>& ranks) {
 
 std::size_t slowest_rank(const Prediction& prediction) {
   // Ranks that wait for each other finish together: the slowest is the one that waited least.
-  const auto less_busy = [](const RankTime& a, const RankTime& b) {
-    return all_of(a) - a.waiting < all_of(b) - b.waiting;
-  };
+  const auto less_busy = [](const RankTime& a, const RankTime& b) { return a.busy() < b.busy(); };
   return static_cast<std::size_t>(
       std::max_element(prediction.ranks.begin(), prediction.ranks.end(), less_busy) -
       prediction.ranks.begin());
@@ -111,7 +96,7 @@ Table parts_table(const Prediction& prediction) {
   }
   row("launches", "", [](const RankTime& rank) { return rank.host; });
   row("waiting for others", "", [](const RankTime& rank) { return rank.waiting; });
-  row("prefill", "", all_of);
+  row("prefill", "", [](const RankTime& rank) { return rank.busy() + rank.waiting; });
   return table;
 }
 
@@ -135,14 +120,11 @@ Table work_table(const JobWork& work, std::size_t rank) {
 }
 
 std::string provenance_text(const ProvenanceTime& provenance) {
-  Seconds all{};
-  for (const Seconds time : provenance.time) all += time;
   std::string text;
-  for (std::size_t i = 0; i < provenance.time.size(); ++i) {
-    const double part = all.number > 0 ? provenance.time.at(i) / all : 0;
-    if (part < 0.0005) continue;
+  for (std::size_t i = 0; i < kProvenanceNames.size(); ++i) {
+    if (provenance.share(i) < 0.0005) continue;
     text += fmt::format("{}{} {}", text.empty() ? "" : ", ", kProvenanceNames.at(i),
-                        percent_text(part));
+                        percent_text(provenance.share(i)));
   }
   return text;
 }
@@ -228,7 +210,7 @@ nlohmann::ordered_json to_json(const Prediction& prediction) {
             {"total", memory.total()}}},
           {"fit", to_string(prediction.fit)},
           {"kept_cache_bytes", prediction.kept_cache_bytes},
-          {"provenance", shares_of(prediction.whole_provenance())},
+          {"provenance", shares_of(sum_of(prediction.provenance))},
           {"part_provenance", part_provenance},
           {"ranks", ranks}};
 }

@@ -24,15 +24,15 @@ constexpr const char* kToken = "TOKENS";
 template <class Value>
 CLI::Option* list_or_one(CLI::App& command, const std::string& name, std::vector<Value>& values,
                          const std::string& text, Lists lists) {
-  CLI::Option* option = command.add_option(name, values, text)->delimiter(',');
+  const std::string several = lists == Lists::kMany ? "; a,b,c for several" : "";
+  CLI::Option* option = command.add_option(name, values, text + several)->delimiter(',');
   if (lists != Lists::kMany) option->expected(1);
   return option->capture_default_str();
 }
 
 /// How the document is divided, what is kept of it.
 void add_division_options(CLI::App& command, Question& question, Lists lists) {
-  const std::string comma = lists == Lists::kMany ? "; a,b,c for several" : "";
-  list_or_one(command, "--ranks", question.ranks, "ranks that share the document" + comma, lists)
+  list_or_one(command, "--ranks", question.ranks, "ranks that share the document", lists)
       ->check(whole_number(1, kMaxRanks));
   if (lists == Lists::kOne) {
     command
@@ -42,23 +42,21 @@ void add_division_options(CLI::App& command, Question& question, Lists lists) {
         ->delimiter(',');
   }
   list_or_one(command, "--anchor", question.anchor,
-              "anchor length, or auto: as the method's authors choose it" + comma, lists)
+              "anchor length, or auto: as the method's authors choose it", lists)
       ->type_name(kToken);
   list_or_one(command, "--keep", question.keep,
-              "entries that a rank keeps and passes per KV head, or auto" + comma, lists)
+              "entries that a rank keeps and passes per KV head, or auto", lists)
       ->type_name(kToken);
 }
 
 }  // namespace
 
 void add_question_options(CLI::App& command, Question& question, Lists lists) {
-  const std::string comma = lists == Lists::kMany ? "; a,b,c for several" : "";
   command.add_option("--model", question.model, "a name in configs/models, or a .json file")
       ->capture_default_str();
   command.add_option("--machine", question.machine, "a name in configs/machines, or a .json file")
       ->capture_default_str();
-  list_or_one(command, "--tokens", question.tokens, "document length, e.g. 131072 or 128K" + comma,
-              lists)
+  list_or_one(command, "--tokens", question.tokens, "document length, e.g. 131072 or 128K", lists)
       ->type_name(kToken);
   if (lists != Lists::kSearched) add_division_options(command, question, lists);
   command.add_option("--query", question.query, "rows of the question")

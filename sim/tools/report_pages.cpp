@@ -132,7 +132,7 @@ void write_comparison_page(const Question& question, const MachineModel& machine
     add_tornado(data, sensitivity(machine, apb));
     data.notes.push_back(
         fmt::format("APB's time rests on numbers that are {}.",
-                    provenance_text(last.of(SimMethod::kApb).prediction->whole_provenance())));
+                    provenance_text(sum_of(last.of(SimMethod::kApb).prediction->provenance))));
   }
   add_pareto(data, machine, job_of, last.doc_len, last.ranks);
   write(question, data);
@@ -164,7 +164,7 @@ void write_prediction_page(const Question& question, const MachineModel& machine
   const Table parts = parts_table(prediction);
   data.tables.push_back({"Where a rank's prefill goes", parts.header, parts.rows});
   data.notes.push_back(
-      fmt::format("Rests on numbers that are {}.", provenance_text(prediction.whole_provenance())));
+      fmt::format("Rests on numbers that are {}.", provenance_text(sum_of(prediction.provenance))));
   write(question, data);
 }
 

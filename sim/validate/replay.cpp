@@ -62,10 +62,9 @@ Cell attention_cell(const MachineModel& machine, const ModelSizes& model, const 
   cell.what = fmt::format("{}, rank {}", row.backend, row.rank);
   cell.measured = row.measured;
   cell.predicted = layer.run(1);
-  ProvenanceTime whole;
-  for (const ProvenanceTime& part : layer.provenance()) whole.add(part);
-  cell.band = band_around(cell.predicted,
-                          spread_of(layer.ranks().front(), whole, machine.profile().spread));
+  cell.band = band_around(
+      cell.predicted,
+      spread_of(layer.ranks().front(), sum_of(layer.provenance()), machine.profile().spread));
   return cell;
 }
 

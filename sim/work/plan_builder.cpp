@@ -4,6 +4,7 @@
 #include <numeric>
 
 namespace apb::sim {
+
 PlanBuilder::PlanBuilder(const Job& job, int num_ranks, Index tensor_parallel, LayerPlan& plan)
     : job_(job), tensor_parallel_(tensor_parallel), plan_(plan) {
   plan_.num_ranks = num_ranks;

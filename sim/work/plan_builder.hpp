@@ -61,6 +61,21 @@ class PlanBuilder {
   /// An all-gather in which rank r gives own_bytes[r], in `calls` equal pieces.
   void all_gather(const std::vector<Index>& own_bytes, Index calls = 1);
 
+  /// A step of a ring: every rank passes on the rows that it holds, as a message of keys and one of
+  /// values, and attends beside it.
+  /// \param held rows that rank r holds in this step: held(r, step)
+  template <class Held>
+  void ring_step(int step, const Held& held) {
+    Exchange& ring = exchange(CollectiveKind::kSendReceive, Meeting::kNeighbours, 2);
+    for (int r = 0; r < plan_.num_ranks; ++r) {
+      const auto i = static_cast<std::size_t>(r);
+      ring.received[i] = key_value_bytes(held(r, step + 1));
+      ring.sent[i] = key_value_bytes(held(r, step));
+      ring.size[i] = ring.received[i] / 2;
+    }
+    beside_exchange();
+  }
+
   /// Heads of one GPU. KV heads that cannot be shared out further are held twice.
   [[nodiscard]] Index own_q_heads() const;
   [[nodiscard]] Index own_kv_heads() const;

@@ -11,9 +11,12 @@
 #include <vector>
 
 #include "reference/core/error.hpp"
-#include "sim/machine/profile_values.hpp"
+#include "reference/core/index.hpp"
 
 namespace apb::sim {
+
+/// What a number may be.
+enum class Allowed { kPositive, kZeroOrMore, kCount, kCountOrZero };
 
 /// Largest count in a table's row: below 2^53, so that double and Index hold the same.
 inline constexpr double kMaxCount = 1e15;
@@ -29,12 +32,16 @@ class JsonNode {
   }
 
   /// \throws BadInput unless this is an object with these keys and no others
-  void expect_keys(const std::vector<std::string_view>& keys) const {
+  /// \param optional keys that may be there
+  void expect_keys(const std::vector<std::string_view>& keys,
+                   const std::vector<std::string_view>& optional = {}) const {
     if (!value_.is_object()) refuse("an object");
+    std::vector<std::string_view> known = keys;
+    known.insert(known.end(), optional.begin(), optional.end());
     for (const auto& [key, value] : value_.items()) {
-      if (std::ranges::find(keys, key) == keys.end()) {
+      if (std::ranges::find(known, key) == known.end()) {
         throw BadInput(fmt::format("{}: {}: unknown key; known are {}", file_, place_of(key),
-                                   fmt::join(keys, ", ")));
+                                   fmt::join(known, ", ")));
       }
     }
     for (const std::string_view key : keys) {
@@ -42,6 +49,21 @@ class JsonNode {
         throw BadInput(fmt::format("{}: {} is missing", file_, place_of(key)));
       }
     }
+  }
+
+  /// \throws BadInput unless "schema", which is there, is this one, and "version" 1
+  void expect_schema(std::string_view name) const {
+    (void)(*this)["schema"].one_of(std::array{name});
+    if ((*this)["version"].count() != 1) (*this)["version"].refuse("1");
+  }
+
+  [[nodiscard]] bool has(std::string_view key) const { return value_.contains(key); }
+
+  /// Names of an object's members.
+  [[nodiscard]] std::vector<std::string> keys() const {
+    std::vector<std::string> names;
+    for (const auto& [key, value] : value_.items()) names.push_back(key);
+    return names;
   }
 
   [[nodiscard]] JsonNode operator[](std::string_view key) const {
@@ -78,6 +100,9 @@ class JsonNode {
   }
 
   [[nodiscard]] Index count() const { return static_cast<Index>(number(Allowed::kCount)); }
+  [[nodiscard]] Index count_or_zero() const {
+    return static_cast<Index>(number(Allowed::kCountOrZero));
+  }
 
   template <std::size_t n>
   [[nodiscard]] std::size_t one_of(const std::array<std::string_view, n>& names) const {
@@ -113,5 +138,13 @@ class JsonNode {
   std::string where_;
   const nlohmann::json& value_;
 };
+
+/// Parses the text of a file. \throws BadInput unless it is a JSON object
+[[nodiscard]] inline nlohmann::json parse_json_object(const std::string& path,
+                                                      const std::string& text) {
+  nlohmann::json whole = nlohmann::json::parse(text, nullptr, false);
+  if (!whole.is_object()) throw BadInput(path + ": must be a JSON object");
+  return whole;
+}
 
 }  // namespace apb::sim
