@@ -13,7 +13,7 @@ namespace apb {
 Progress::Progress(std::string label, Index count, bool terminal, std::string unit)
     : label_(std::move(label)), count_(count), terminal_(terminal), unit_(std::move(unit)) {}
 
-void Progress::done(Index units) const {
+void Progress::done(Index units) {
   const Index line_every = std::max<Index>(10, count_ / 10);
   if (terminal_) {
     print_to_stderr(fmt::format("\r{}: {} {}/{}\033[K", label_, unit_, units, count_));

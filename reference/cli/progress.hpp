@@ -13,7 +13,7 @@ namespace apb {
 class Progress {
  public:
   Progress(std::string label, Index count, bool terminal, std::string unit = "layer");
-  void done(Index units) const;
+  void done(Index units);
   /// Removes the line from a terminal.
   void clear() const;
 
@@ -25,7 +25,7 @@ class Progress {
   Index count_;
   bool terminal_;
   std::string unit_;
-  mutable Index said_ = 0;  ///< units at the last line, where lines stay
+  Index said_ = 0;  ///< units at the last line, where lines stay
 };
 
 }  // namespace apb

@@ -18,7 +18,7 @@ SegmentStyle style_of(const MachineModel& machine, const Job& job) {
 Seconds stage_hop(const MachineModel& machine, const Job& job, Index rows) {
   const auto per_node = static_cast<Index>(machine.profile().gpus_per_node.number);
   const Index stage_gpus = num_gpus(job) / job.pipeline_stages;
-  const bool leaves_node = stage_gpus * job.pipeline_stages > per_node;
+  const bool leaves_node = num_gpus(job) > per_node;
   const Placement pair{2, leaves_node ? 1 : 2, std::min(stage_gpus, per_node)};
   const Index bytes = rows * job.model.hidden_size * job.element_bytes * job.batch;
   return machine.collective_time(CollectiveKind::kSendReceive, pair, Bytes(bytes)).time;

@@ -238,7 +238,10 @@ void add_compare_command(CLI::App& sim, Work& work) {
       sim.add_subcommand("compare", "which method is fastest at my length on my machine?");
   add_question_options(*command, *question, Lists::kMany);
   add_output_options(*command, *question, true, true);
-  command->callback([question, &work] { work = [question] { return run(*question); }; });
+  command->callback([question, command, &work] {
+    question->typed = options_as_typed(*command);
+    work = [question] { return run(*question); };
+  });
 }
 
 }  // namespace apb::sim

@@ -16,11 +16,10 @@
 namespace apb::sim {
 namespace {
 
-/// The same prompt by another method on the same GPUs, or what stands in the way.
+/// The same prompt by another method on the same GPUs; no prediction if it cannot be.
 struct Rival {
-  std::string title;
+  SimMethod method = SimMethod::kFull;
   std::optional<Prediction> prediction;
-  std::string refusal;
 };
 
 std::vector<Rival> rivals_of(const Question& question, const MachineModel& machine,
@@ -28,12 +27,12 @@ std::vector<Rival> rivals_of(const Question& question, const MachineModel& machi
   std::vector<Rival> rivals;
   for (const SimMethodEntry& entry : kSimMethods) {
     if (entry.method == job.method) continue;
-    Rival rival{std::string(entry.title), std::nullopt, ""};
+    Rival rival{entry.method, std::nullopt};
     try {
       rival.prediction = predict(machine, job_of(question, job.model, entry.method,
                                                  job.lengths.doc_len, job.lengths.num_ranks));
-    } catch (const BadInput& refusal) {
-      rival.refusal = refusal.what();
+    } catch (const BadInput&) {
+      rival.prediction.reset();  // the method cannot do this
     }
     rivals.push_back(std::move(rival));
   }
@@ -107,13 +106,15 @@ void print_text(const Question& question, const MachineModel& machine, const Job
   Table table{{"against", "GPUs", "first token", "speedup", "", "memory"}, {}};
   for (const Rival& rival : rivals_of(question, machine, job)) {
     if (!rival.prediction) {
-      table.rows.push_back({rival.title, "", "", "", "cannot run", ""});
+      table.rows.push_back(
+          {std::string(entry_of(rival.method).title), "", "", "", "cannot run", ""});
       continue;
     }
     const Prediction& other = *rival.prediction;
     const bool same = band.overlaps(other.band());
     table.rows.push_back(
-        {rival.title, std::to_string(other.num_gpus), text_of(other.time_to_first_token()),
+        {std::string(entry_of(rival.method).title), std::to_string(other.num_gpus),
+         text_of(other.time_to_first_token()),
          times_text(other.time_to_first_token() / prediction.time_to_first_token()),
          same ? "indistinguishable" : "", std::string(to_string(other.fit))});
   }
@@ -129,28 +130,19 @@ ExitStatus run(const Question& question) {
     print_text(question, machine, job, prediction);
     return ExitStatus::kRight;
   }
-  nlohmann::ordered_json rivals;
-  for (const SimMethodEntry& entry : kSimMethods) rivals[std::string(entry.name)] = nullptr;
-  std::size_t next = 0;
-  const std::vector<Rival> others = rivals_of(question, machine, job);
-  for (const SimMethodEntry& entry : kSimMethods) {
-    if (entry.method == job.method) {
-      rivals[std::string(entry.name)] = 1.0;
-      continue;
-    }
-    const Rival& rival = others.at(next++);
-    if (rival.prediction) {
-      rivals[std::string(entry.name)] =
-          rival.prediction->time_to_first_token() / prediction.time_to_first_token();
-    }
+  nlohmann::ordered_json speedups;
+  for (const SimMethodEntry& entry : kSimMethods) speedups[std::string(entry.name)] = nullptr;
+  speedups[std::string(entry_of(job.method).name)] = 1.0;
+  for (const Rival& rival : rivals_of(question, machine, job)) {
+    if (!rival.prediction) continue;
+    speedups[std::string(entry_of(rival.method).name)] =
+        rival.prediction->time_to_first_token() / prediction.time_to_first_token();
   }
-  const nlohmann::ordered_json report{{"schema", "apb-sim-predict"},
-                                      {"version", 1},
-                                      {"machine", machine.profile().name},
-                                      {"job", to_json(job)},
-                                      {"prediction", to_json(prediction)},
-                                      {"work", to_json(work_of_job(machine, job))},
-                                      {"speedup_over", rivals}};
+  const nlohmann::ordered_json report{
+      {"schema", "apb-sim-predict"},       {"version", 1},
+      {"machine", machine.profile().name}, {"job", to_json(job)},
+      {"prediction", to_json(prediction)}, {"work", to_json(work_of_job(machine, job))},
+      {"speedup_over", speedups}};
   fmt::print("{}\n", report.dump(2));
   return ExitStatus::kRight;
 }
@@ -166,7 +158,10 @@ void add_predict_command(CLI::App& sim, Work& work) {
   command->add_flag("--work", question->work,
                     "also FLOPs, memory traffic and bytes sent, part by part");
   add_output_options(*command, *question, false, true);
-  command->callback([question, &work] { work = [question] { return run(*question); }; });
+  command->callback([question, command, &work] {
+    question->typed = options_as_typed(*command);
+    work = [question] { return run(*question); };
+  });
 }
 
 }  // namespace apb::sim

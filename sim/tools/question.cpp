@@ -1,6 +1,6 @@
 #include "sim/tools/question.hpp"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <charconv>
 #include <cstdio>
@@ -104,6 +104,18 @@ void add_output_options(CLI::App& command, Question& question, bool csv, bool ht
   command.add_flag("--json", question.json, "JSON instead of a table");
   if (csv) command.add_flag("--csv", question.csv, "CSV instead of a table");
   if (html) command.add_option("--html", question.html, "also write a report to this file");
+}
+
+std::string options_as_typed(const CLI::App& command) {
+  std::string text;
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->count() == 0) continue;
+    text += " " + option->get_name();
+    if (option->get_items_expected_max() > 0) {  // not a flag
+      text += fmt::format(" {}", fmt::join(option->results(), ","));
+    }
+  }
+  return text;
 }
 
 Index parse_tokens(const std::string& word, std::string_view option) {

@@ -39,6 +39,7 @@ struct Question {
   bool json = false;
   bool csv = false;
   std::string html;
+  std::string typed;  ///< the options given, as they can be typed again
 };
 
 enum class Lists { kOne, kMany, kSearched };
@@ -48,6 +49,9 @@ enum class Lists { kOne, kMany, kSearched };
 ///              document's length) are searched and cannot be given
 void add_question_options(CLI::App& command, Question& question, Lists lists);
 void add_output_options(CLI::App& command, Question& question, bool csv, bool html);
+
+/// The options that were given to a command, for the page that says how it was made.
+[[nodiscard]] std::string options_as_typed(const CLI::App& command);
 
 /// "131072", "128K", "1M" (K = 1024). \throws BadInput
 [[nodiscard]] Index parse_tokens(const std::string& word, std::string_view option);

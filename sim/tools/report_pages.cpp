@@ -16,8 +16,11 @@ namespace {
 
 constexpr Index kTimelineLayers = 2;
 
-report::ReportData page(const std::string& title, const MachineModel& machine, const Job& job) {
+/// \param command of apb sim that makes the page
+report::ReportData page(const std::string& title, const Question& question,
+                        std::string_view command, const MachineModel& machine, const Job& job) {
   report::ReportData data;
+  data.command = fmt::format("./apb sim {}{}", command, question.typed);
   data.title = title;
   data.subtitle = fmt::format("{}, {} tokens, {}", job.model.name,
                               with_separators(job.lengths.doc_len), machine.profile().title);
@@ -116,10 +119,7 @@ void write_comparison_page(const Question& question, const MachineModel& machine
                            const JobMaker& job_of, const std::vector<Comparison>& comparisons) {
   const Comparison& last = comparisons.back();
   const Job apb = job_of(SimMethod::kApb, last.doc_len, last.ranks);
-  report::ReportData data = page("Which method is fastest?", machine, apb);
-  data.command =
-      fmt::format("./apb sim compare --model {} --machine {} --tokens {} --ranks {} --html FILE",
-                  question.model, question.machine, last.doc_len, last.ranks);
+  report::ReportData data = page("Which method is fastest?", question, "compare", machine, apb);
   data.answer = answer(last);
   for (const Contender& contender : last.contenders) {
     if (!contender.prediction) continue;
@@ -140,11 +140,7 @@ void write_comparison_page(const Question& question, const MachineModel& machine
 
 void write_prediction_page(const Question& question, const MachineModel& machine, const Job& job) {
   const Prediction prediction = predict(machine, job);
-  report::ReportData data = page(job_title(job), machine, job);
-  data.command = fmt::format(
-      "./apb sim predict --method {} --model {} --machine {} --tokens {} --ranks {} --html FILE",
-      entry_of(job.method).name, question.model, question.machine, job.lengths.doc_len,
-      job.lengths.num_ranks);
+  report::ReportData data = page(job_title(job), question, "predict", machine, job);
   data.answer = fmt::format("First token after {} ({}), memory: {}.",
                             text_of(prediction.time_to_first_token()), text_of(prediction.band()),
                             to_string(prediction.fit));
@@ -170,7 +166,8 @@ void write_prediction_page(const Question& question, const MachineModel& machine
 
 void write_sensitivity_page(const Question& question, const MachineModel& machine, const Job& job,
                             const Sensitivity& result) {
-  report::ReportData data = page("What moves the answer: " + job_title(job), machine, job);
+  report::ReportData data =
+      page("What moves the answer: " + job_title(job), question, "sensitivity", machine, job);
   data.answer = fmt::format("First token after {}; {} moves it most.", text_of(result.base),
                             result.swings.empty() ? "nothing" : result.swings.front().input);
   add_tornado(data, result);
@@ -181,7 +178,7 @@ void write_sweep_page(const Question& question, const MachineModel& machine,
                       const std::vector<SweepPoint>& points, const std::vector<Index>& front,
                       const GridJob& job_of) {
   if (points.empty()) throw BadInput("command line", "grid", 0, "at least one point");
-  report::ReportData data = page("What nothing beats", machine, job_of(0));
+  report::ReportData data = page("What nothing beats", question, "sweep", machine, job_of(0));
   data.answer =
       fmt::format("{} of {} configurations are beaten by none.", front.size(), points.size());
   for (std::size_t i = 0; i < points.size(); ++i) {

@@ -79,7 +79,10 @@ void add_sensitivity_command(CLI::App& sim, Work& work) {
       ->capture_default_str();
   add_question_options(*command, *question, Lists::kOne);
   add_output_options(*command, *question, false, true);
-  command->callback([question, &work] { work = [question] { return run(*question); }; });
+  command->callback([question, command, &work] {
+    question->typed = options_as_typed(*command);
+    work = [question] { return run(*question); };
+  });
 }
 
 }  // namespace apb::sim

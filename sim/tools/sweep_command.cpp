@@ -41,14 +41,13 @@ class Grid {
         options.models.empty() ? std::vector{options.question.model} : options.models;
     for (const std::string& name : models) models_.push_back(model_of(name));
     tokens_ = parse_token_list(options.question.tokens, "tokens");
+    const MachineProfile machine = machine_of(options.question).profile();
     std::vector<double> nics = options.nic_gbytes_per_s;
-    if (nics.empty()) nics.push_back(0);
+    if (nics.empty()) nics.push_back(machine.nic_bytes_per_s.number / 1e9);
     for (const double nic : nics) {
-      Question question = options.question;
-      question.nic_gbytes_per_s = nic;
-      MachineProfile profile = machine_of(question).profile();
-      for (const double factor : options.link_factors)
-        machines_.emplace_back(with_links(profile, factor));
+      for (const double factor : options.link_factors) {
+        machines_.emplace_back(with_network(machine, factor, nic));
+      }
     }
   }
 
@@ -80,10 +79,12 @@ class Grid {
   }
 
  private:
-  static MachineProfile with_links(MachineProfile profile, double factor) {
-    profile.link_bytes_per_s.number *= factor;
+  static MachineProfile with_network(MachineProfile profile, double link_factor,
+                                     double nic_gbytes_per_s) {
+    profile.nic_bytes_per_s.number = 1e9 * nic_gbytes_per_s;
+    profile.link_bytes_per_s.number *= link_factor;
     for (CollectiveTable& table : profile.collectives) {
-      for (CollectivePoint& point : table.points) point.time = (1 / factor) * point.time;
+      for (CollectivePoint& point : table.points) point.time = (1 / link_factor) * point.time;
     }
     return profile;
   }
@@ -165,7 +166,7 @@ ExitStatus run(const Options& options) {
   request.job_of = [&](Index point) { return grid.job(point); };
   request.price_per_gpu_hour = options.price;
   if (quality) request.quality = &*quality;
-  const Progress progress("sweep", request.num_points, Progress::on_terminal(), "point");
+  Progress progress("sweep", request.num_points, Progress::on_terminal(), "point");
   constexpr Index kQuietBelow = 100'000;  // done in a second
   if (request.num_points >= kQuietBelow) {
     request.progress = [&](Index done) { progress.done(done); };
@@ -250,7 +251,10 @@ void add_sweep_command(CLI::App& sim, Work& work) {
       ->check(real_number(0, 1e9));
   command->add_option("--quality", options->quality, "a table in configs/quality, or a .json file");
   add_output_options(*command, options->question, true, true);
-  command->callback([options, &work] { work = [options] { return run(*options); }; });
+  command->callback([options, command, &work] {
+    options->question.typed = options_as_typed(*command);
+    work = [options] { return run(*options); };
+  });
 }
 
 }  // namespace apb::sim

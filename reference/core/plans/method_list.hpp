@@ -43,7 +43,8 @@ struct MethodEntry {
   ApbConfig (*config)(const ApbConfig& given);
   /// Who holds what. \param config made by `config`
   BlockLayout (*layout)(const ApbConfig& config);
-  /// Counters of one layer on each rank, in closed form (work.hpp). \param config made by `config`
+  /// Counters of one layer on each rank, in closed form (layer_work.hpp). \param config made by
+  /// `config`
   std::vector<Counters> (*work)(const ApbConfig& config, Index element_bytes,
                                 const LayerSizes& sizes);
 };
@@ -126,7 +127,7 @@ static_assert(in_order(), "kMethodList and Method have different orders");
 /// \param config made by method_config
 [[nodiscard]] BlockLayout method_layout(Method method, const ApbConfig& config);
 
-/// Counters of one layer on each rank, in closed form (work.hpp).
+/// Counters of one layer on each rank, in closed form (layer_work.hpp).
 /// \param config made by method_config
 [[nodiscard]] std::vector<Counters> method_work(Method method, const ApbConfig& config,
                                                 Index element_bytes, const LayerSizes& sizes = {});

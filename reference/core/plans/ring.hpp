@@ -6,7 +6,7 @@
 
 namespace apb {
 
-/// Work of one layer (work.hpp).
+/// Work of one layer (layer_work.hpp).
 [[nodiscard]] std::vector<Counters> ring_work(const ApbConfig& config, Index element_bytes,
                                               const LayerSizes& sizes);
 

@@ -27,7 +27,8 @@ inline constexpr int kSpavaQueryRank = 0;
 /// Anchor rows that a rank caches: [rank anchor_len / H, (rank + 1) anchor_len / H).
 [[nodiscard]] RowRange spava_cached_anchor(const ApbConfig& config, Index rank);
 
-/// Work of one layer (work.hpp): anchor, chunks r and 2 H - 1 - r, and the query on every rank.
+/// Work of one layer (layer_work.hpp): anchor, chunks r and 2 H - 1 - r, and the query on every
+/// rank.
 [[nodiscard]] std::vector<Counters> spava_work(const ApbConfig& config, Index element_bytes,
                                                const LayerSizes& sizes);
 

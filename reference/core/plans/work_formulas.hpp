@@ -1,6 +1,6 @@
 #pragma once
 /// \file
-/// What closed forms of work are made of (work.hpp, plans/). Every product is checked: lengths of a
+/// What closed forms of work are made of (layer_work.hpp). Every product is checked: lengths of a
 /// made-up system must not overflow into a plausible number.
 
 #include <initializer_list>

@@ -13,7 +13,7 @@ namespace apb {
 /// The document in 2 H chunks of equal_chunks; rank r holds chunks r and 2 H - 1 - r.
 [[nodiscard]] BlockLayout zigzag_layout(const ApbConfig& config);
 
-/// Work of one layer (work.hpp).
+/// Work of one layer (layer_work.hpp).
 [[nodiscard]] std::vector<Counters> zigzag_ring_work(const ApbConfig& config, Index element_bytes,
                                                      const LayerSizes& sizes);
 

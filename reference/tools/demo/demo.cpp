@@ -184,7 +184,7 @@ ExitStatus run_job(const RankEnvironment& rank, const nlohmann::json& job,
   for (std::size_t step = 0; step < kRunOrder.size(); ++step) {
     const std::size_t index = kRunOrder[step];
     const EvaluationRequest& request = requests[index];
-    const Progress progress(
+    Progress progress(
         fmt::format("[{}/{}] {}", step + 1, kRunOrder.size(), kVariants[index].label),
         weights.shape.num_layers, job.at("progress_on_terminal"));
     const Evaluation<float> evaluation =

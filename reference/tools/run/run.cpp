@@ -17,7 +17,7 @@ ExitStatus run_job(const RankEnvironment& rank, const nlohmann::json& job,
   const auto model = job.at("model").get<ModelSource>();
   const auto request = job.at("request").get<EvaluationRequest>();
   const ModelWeights<Scalar>& weights = shared_weights.get(model);
-  const Progress progress(std::string(to_string(request.method)), weights.shape.num_layers,
+  Progress progress(std::string(to_string(request.method)), weights.shape.num_layers,
                           job.at("progress_on_terminal"));
   const Evaluation<Scalar> evaluation =
       evaluate(request, weights, rank, [&](Index layers) { progress.done(layers); });
