@@ -184,9 +184,8 @@ ExitStatus run_job(const RankEnvironment& rank, const nlohmann::json& job,
   for (std::size_t step = 0; step < kRunOrder.size(); ++step) {
     const std::size_t index = kRunOrder[step];
     const EvaluationRequest& request = requests[index];
-    Progress progress(
-        fmt::format("[{}/{}] {}", step + 1, kRunOrder.size(), kVariants[index].label),
-        weights.shape.num_layers, job.at("progress_on_terminal"));
+    Progress progress(fmt::format("[{}/{}] {}", step + 1, kRunOrder.size(), kVariants[index].label),
+                      weights.shape.num_layers, job.at("progress_on_terminal"));
     const Evaluation<float> evaluation =
         evaluate(request, weights, rank, [&](Index layers) { progress.done(layers); });
     if (!is_root) continue;

@@ -18,7 +18,7 @@ ExitStatus run_job(const RankEnvironment& rank, const nlohmann::json& job,
   const auto request = job.at("request").get<EvaluationRequest>();
   const ModelWeights<Scalar>& weights = shared_weights.get(model);
   Progress progress(std::string(to_string(request.method)), weights.shape.num_layers,
-                          job.at("progress_on_terminal"));
+                    job.at("progress_on_terminal"));
   const Evaluation<Scalar> evaluation =
       evaluate(request, weights, rank, [&](Index layers) { progress.done(layers); });
   if (rank.communicator.rank() != 0) return ExitStatus::kRight;
