@@ -1,10 +1,10 @@
 #include "cuda/attention/three_segments.hpp"
 
 #include <cmath>
-#include <cstdint>
 #include <limits>
 
 #include "cuda/attention/kernel_arguments.hpp"
+#include "cuda/piece_checks.hpp"
 #include "reference/core/error.hpp"
 
 namespace apb::cuda {
@@ -34,15 +34,7 @@ void check_tensor(const char* name, const DeviceHeads<T>& tensor, Index heads, I
     throw BadInput(kWhere, fmt::format("{} head_dim", name), tensor.head_dim,
                    fmt::format("{}", head_dim));
   }
-  const auto address = reinterpret_cast<std::uintptr_t>(tensor.data);
-  if (address == 0 || address % 16 != 0) {
-    throw BadInput(kWhere, fmt::format("{} address", name), address, "a multiple of 16");
-  }
-  for (const Index stride : {tensor.row_stride, tensor.head_stride}) {
-    if (stride % 8 != 0) {
-      throw BadInput(kWhere, fmt::format("{} stride", name), stride, "a multiple of 8 elements");
-    }
-  }
+  require_pieces_of_16_bytes(kWhere, name, tensor);
 }
 
 template <class T>

@@ -1,29 +1,15 @@
 #include "cuda/decode/attend_cache.hpp"
 
 #include <cmath>
-#include <cstdint>
 
 #include "cuda/decode/cache_kernel.hpp"
+#include "cuda/piece_checks.hpp"
 #include "reference/core/error.hpp"
 
 namespace apb::cuda {
 namespace {
 
 constexpr const char* kWhere = "cuda decode";
-
-/// \throws BadInput unless rows can be read in pieces of 16 bytes
-template <class T>
-void check_layout(const char* name, const DeviceHeads<const T>& tensor) {
-  const auto address = reinterpret_cast<std::uintptr_t>(tensor.data);
-  if (tensor.rows > 0 && (address == 0 || address % 16 != 0)) {
-    throw BadInput(kWhere, fmt::format("{} address", name), address, "a multiple of 16");
-  }
-  for (const Index stride : {tensor.row_stride, tensor.head_stride}) {
-    if (stride % 8 != 0) {
-      throw BadInput(kWhere, fmt::format("{} stride", name), stride, "a multiple of 8 elements");
-    }
-  }
-}
 
 template <class T>
 void check_problem(const CacheAttention<T>& problem) {
@@ -53,9 +39,9 @@ void check_problem(const CacheAttention<T>& problem) {
   if (!(softmax_scale > 0) || !std::isfinite(softmax_scale)) {
     throw BadInput(kWhere, "softmax_scale", softmax_scale, "positive and finite");
   }
-  check_layout("query", query);
-  check_layout("key", key);
-  check_layout("value", value);
+  require_pieces_of_16_bytes(kWhere, "query", query);
+  require_pieces_of_16_bytes(kWhere, "key", key);
+  require_pieces_of_16_bytes(kWhere, "value", value);
 }
 
 }  // namespace

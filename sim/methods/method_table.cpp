@@ -22,10 +22,8 @@ bool is_sim_method(std::string_view name) {
 }
 
 SimMethod parse_sim_method(std::string_view name) {
-  for (const SimMethodEntry& entry : kSimMethods) {
-    if (entry.name == name) return entry.method;
-  }
-  throw BadInput("sim", "method", name, "one of " + sim_method_names());
+  if (!is_sim_method(name)) throw BadInput("sim", "method", name, "one of " + sim_method_names());
+  return std::ranges::find(kSimMethods, name, &SimMethodEntry::name)->method;
 }
 
 ApbConfig config_of(const Job& job) {
@@ -38,6 +36,10 @@ ApbConfig config_of(const Job& job) {
   return method_config(entry.reference.value_or(Method::kFull), config);
 }
 
+BlockLayout layout_of(const Job& job, const ApbConfig& config) {
+  return method_layout(entry_of(job.method).reference.value_or(Method::kFull), config);
+}
+
 Index heads_shared_by(const Job& job) {
   const bool ranks_too = entry_of(job.method).division == Division::kHeads;
   return job.tensor_parallel * (ranks_too ? Index{job.lengths.num_ranks} : 1);
@@ -46,7 +48,7 @@ Index heads_shared_by(const Job& job) {
 LayerPlan plan_layer(const Job& job, const ApbConfig& config, SegmentStyle style,
                      const Chunk& piece) {
   const SimMethodEntry& entry = entry_of(job.method);
-  const BlockLayout layout = method_layout(entry.reference.value_or(Method::kFull), config);
+  const BlockLayout layout = layout_of(job, config);
   LayerPlan plan;
   PlanBuilder builder(job, config.num_ranks, heads_shared_by(job), plan);
   const bool overlapped = job.overlap.value_or(entry.overlap) > 0;

@@ -97,6 +97,9 @@ static_assert(sim_methods_in_order(), "kSimMethods and SimMethod have different 
 /// The configuration that the method really runs. \throws BadInput for what it cannot do
 [[nodiscard]] ApbConfig config_of(const Job& job);
 
+/// Who holds what. \param config made by config_of
+[[nodiscard]] BlockLayout layout_of(const Job& job, const ApbConfig& config);
+
 /// GPUs that share heads: those of the job, and the ranks too in tensor parallelism.
 [[nodiscard]] Index heads_shared_by(const Job& job);
 

@@ -109,7 +109,7 @@ Prediction predict_first_token(const MachineModel& machine, const Job& job) {
   }
   Index rows = 0;
   for (const Index block_len : config.block_lens) rows = std::max(rows, block_len);
-  if (rows == 0) rows = (config.doc_len + config.num_ranks - 1) / config.num_ranks;
+  if (rows == 0) rows = largest_share(config.doc_len, config.num_ranks);
   prediction.prefill = pipelined(machine, piece, prediction, pieces, rows);
   prediction.query_pass = pass_time(machine, job, config, config.query_len, 0);
   prediction.lm_head = TimedLayer(machine, job, plan_lm_head(job)).run(1);

@@ -49,10 +49,6 @@ Index foreign_rows(const Job& job, const ApbConfig& config, const BlockLayout& l
   }
 }
 
-BlockLayout layout_of(const Job& job, const ApbConfig& config) {
-  return method_layout(entry_of(job.method).reference.value_or(Method::kFull), config);
-}
-
 }  // namespace
 
 Memory memory_of(const Job& job, const ApbConfig& config, const MachineProfile& machine) {

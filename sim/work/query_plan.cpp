@@ -5,8 +5,7 @@
 namespace apb::sim {
 
 LayerPlan plan_query_pass(const Job& job, const ApbConfig& config, Index rows, Index before) {
-  const BlockLayout layout =
-      method_layout(entry_of(job.method).reference.value_or(Method::kFull), config);
+  const BlockLayout layout = layout_of(job, config);
   LayerPlan plan;
   PlanBuilder builder(job, config.num_ranks, heads_shared_by(job), plan);
   std::vector<Index> partial_bytes;
