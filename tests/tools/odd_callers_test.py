@@ -10,10 +10,9 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 
-from tool_testing import ROOT, Checks, arguments, environment, program, run, temporary_folder
+from tool_testing import ROOT, Checks, arguments, program, run, temporary_folder
 
 TOY = ["--toy", "--query", "x", "--max-answer", 1, "--ranks", 2]
 
@@ -39,10 +38,17 @@ def ignored_children(checks: Checks, tool: Path, text: Path) -> None:
 
     command = [tool, *TOY, "--text", text, "--transport", "mpi"]
     checks.right(run(command, preexec_fn=ignore), "ranks of a caller that ignores its children")
-    with open("/dev/full", "wb") as full:
-        failed = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=full,
-                                stderr=subprocess.DEVNULL, env=environment(), preexec_fn=ignore, timeout=60, check=False)
-    checks.equal(failed.returncode, 3, "ranks that fail, their caller ignoring its children")
+    trace = text.with_name("trace.h5")
+
+    def ignore_and_limit() -> None:
+        ignore()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 14, 1 << 14))  # less than the trace
+
+    checks.right(run([*command, "--trace", trace]), "ranks that write a trace")
+    checks.that(trace.stat().st_size > 1 << 14, "the trace is longer than the limit", trace.stat())
+    trace.unlink()
+    result = run([*command, "--trace", trace], preexec_fn=ignore_and_limit)
+    checks.equal(result.status, 3, "ranks that fail, their caller ignoring its children")
 
 
 def limits(checks: Checks, binaries: str, folder: Path) -> None:
