@@ -37,6 +37,11 @@ struct DeviceHeads {
     return {data, rows, heads, head_dim, head_dim, capacity * head_dim};
   }
 
+  /// The view of rows [begin, begin + count).
+  [[nodiscard]] DeviceHeads slice(Index begin, Index count) const {
+    return {data + begin * row_stride, count, heads, head_dim, row_stride, head_stride};
+  }
+
   /// A view of mutable elements is also a view of constant ones.
   template <class Constant>
   operator DeviceHeads<Constant>() const  // NOLINT(google-explicit-constructor)

@@ -1,6 +1,6 @@
 #pragma once
 /// \file
-/// What a failed CUDA call throws.
+/// What a failed call of CUDA or one of its libraries throws.
 
 #include "cuda/check.hpp"
 #include "reference/core/error.hpp"
@@ -15,6 +15,13 @@ class CudaError : public CannotRun {
 
  private:
   cudaError_t cuda_status_;
+};
+
+/// A call of a library beside CUDA's runtime failed (exit 3): its words and where the call stands.
+class LibraryError : public CannotRun {
+ public:
+  /// \param library "cuBLASLt" or "NCCL"
+  LibraryError(std::string_view library, std::string_view words, const std::source_location& where);
 };
 
 }  // namespace apb::cuda

@@ -13,7 +13,7 @@ constexpr const char* kWhere = "cuda decode";
 
 template <class T>
 void check_problem(const CacheAttention<T>& problem) {
-  const auto& [query, cache, softmax_scale] = problem;
+  const auto& [query, cache, softmax_scale, own_keys] = problem;
   const auto& [key, value] = cache;
   if (query.head_dim != 64 && query.head_dim != 128) {
     throw BadInput(kWhere, "head_dim", query.head_dim, "64 or 128");
@@ -35,6 +35,11 @@ void check_problem(const CacheAttention<T>& problem) {
   constexpr Index kMostRows = 1024;
   if (query.rows < 0 || query.rows > kMostRows) {
     throw BadInput(kWhere, "query rows", query.rows, fmt::format("0 to {}", kMostRows));
+  }
+  if (own_keys != 0 && (own_keys != query.rows || own_keys > key.rows)) {
+    throw BadInput(
+        kWhere, "own keys", own_keys,
+        fmt::format("0, or as many as query rows ({}) if the cache holds them", query.rows));
   }
   if (!(softmax_scale > 0) || !std::isfinite(softmax_scale)) {
     throw BadInput(kWhere, "softmax_scale", softmax_scale, "positive and finite");

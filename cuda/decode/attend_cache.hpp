@@ -9,13 +9,15 @@
 
 namespace apb::cuda {
 
-/// Query rows that see every key of a cache. (Rows that also see each other causally are the block
-/// rows of attend(), with the cache in the anchor's place.)
+/// Query rows that see every key of a cache, but of those that are their own only the earlier ones.
 template <class T>
 struct CacheAttention {
   DeviceHeads<const T> query;  ///< [rows, num_q_heads, head_dim], after RoPE
   KeysAndValues<T> cache;      ///< [keys, num_kv_heads, head_dim], after RoPE; keys may be 0
   double softmax_scale = 1;
+  /// The last keys of the cache that are the query rows' own, a key a row: row i sees those of rows
+  /// 0…i. 0 on ranks that hold none of them.
+  Index own_keys = 0;
 
   [[nodiscard]] PartialShape shape() const { return {query.rows, query.heads, query.head_dim}; }
   /// Floats of the workspace: a partial for each piece of the cache.

@@ -87,7 +87,8 @@ __global__ void __launch_bounds__(kThreads, kHeads <= 4 ? 4 : 2)
   }
 
   const DeviceHeads<const T>&key = problem.cache.key, &value = problem.cache.value;
-  const Index begin = blockIdx.y * kPieceKeys, end = min(begin + kPieceKeys, key.rows);
+  const Index visible = problem.own_keys == 0 ? key.rows : key.rows - problem.own_keys + row + 1;
+  const Index begin = blockIdx.y * kPieceKeys, end = min(begin + kPieceKeys, visible);
   Seen seen[kHeads];
   for (Index first = begin; first < end; first += kUnrolled * kGroups) {
     uint4 key_bits[kUnrolled], value_bits[kUnrolled];

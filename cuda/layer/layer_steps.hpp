@@ -6,23 +6,9 @@
 #include <cuda_runtime_api.h>
 
 #include "cuda/device_heads.hpp"
+#include "cuda/device_rows.hpp"
 
 namespace apb::cuda {
-
-/// A view of device memory [rows, columns] whose rows may lie apart, as those of a part of a fused
-/// product do.
-template <class T>
-struct DeviceRows {
-  T* data = nullptr;
-  Index rows = 0;
-  Index columns = 0;
-  Index row_stride = 0;  ///< elements between a row and the next
-
-  /// Dense [rows, columns].
-  [[nodiscard]] static DeviceRows dense(T* data, Index rows, Index columns) {
-    return {data, rows, columns, columns};
-  }
-};
 
 /// Enqueues out = x / sqrt(mean of x^2 + eps) * weight, row by row. out may be x.
 /// \param weight [columns]
