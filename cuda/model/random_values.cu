@@ -1,0 +1,44 @@
+#include "cuda/check.hpp"
+#include "cuda/model/random_values.hpp"
+
+namespace apb::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+
+/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014).
+__device__ std::uint64_t mix(std::uint64_t bits) {
+  bits += 0x9e3779b97f4a7c15U;
+  bits = (bits ^ (bits >> 30U)) * 0xbf58476d1ce4e5b9U;
+  bits = (bits ^ (bits >> 27U)) * 0x94d049bb133111ebU;
+  return bits ^ (bits >> 31U);
+}
+
+/// A thread an element; Box and Muller's way from two uniform numbers to a normal one.
+template <class T>
+__global__ void normal_kernel(T* values, Index count, float deviation, std::uint64_t seed) {
+  const Index i = static_cast<Index>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i >= count) return;
+  const std::uint64_t bits = mix(mix(seed) ^ static_cast<std::uint64_t>(i));
+  const float first = (static_cast<float>(bits >> 40U) + 0.5F) * 0x1p-24F;  // in (0, 1)
+  const float second = static_cast<float>(bits & 0xffffffU) * 0x1p-24F;
+  values[i] = static_cast<T>(deviation * sqrtf(-2 * logf(first)) * cospif(2 * second));
+}
+
+}  // namespace
+
+template <class T>
+void fill_normal(T* values, Index count, double deviation, std::uint64_t seed,
+                 cudaStream_t stream) {
+  if (count == 0) return;
+  const auto blocks = static_cast<unsigned>((count + kThreads - 1) / kThreads);
+  normal_kernel<<<blocks, kThreads, 0, stream>>>(values, count, static_cast<float>(deviation),
+                                                 seed);
+  check_launch();
+}
+
+template void fill_normal(Bfloat16*, Index, double, std::uint64_t, cudaStream_t);
+template void fill_normal(Float16*, Index, double, std::uint64_t, cudaStream_t);
+template void fill_normal(float*, Index, double, std::uint64_t, cudaStream_t);
+
+}  // namespace apb::cuda
