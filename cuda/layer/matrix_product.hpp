@@ -18,13 +18,14 @@ struct MatrixProduct {
   const T* w = nullptr;     ///< [outputs, inputs], dense, as model files have weights
   DeviceRows<Out> y;        ///< [rows, outputs]
   const T* bias = nullptr;  ///< [outputs], added to every row; null: none. For Out = T only
-  bool add = false;         ///< y += x w^T: into a residual stream
+  bool add =
+      false;  ///< y += x w^T: into a residual stream. The product may be rounded to Out first
 };
 
 /// Owns cuBLASLt's handle and workspace, and remembers which algorithm it has for each shape. One
 /// object serves one stream at a time: products share the workspace.
 ///
-/// Sums are accumulated in fp32 and rounded once. For a given shape, alignment, GPU and version of
+/// Sums are accumulated in fp32. For a given shape, alignment, GPU and version of
 /// cuBLASLt the algorithm is always the same and none is taken that adds up in an order left to
 /// chance: results have the same bits on every run, in whichever process.
 class MatrixProducts {

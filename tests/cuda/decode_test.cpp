@@ -55,7 +55,12 @@ RowResults decode(const AttentionProblem& problem) {
   };
   const auto gathered = cuda::to_device(floats(ranks * shape.size()), stream.get());
   for (Index rank = 0; rank < ranks; ++rank) {
-    const HostKeys& host = problem.passing[static_cast<std::size_t>(rank)];
+    HostKeys host = problem.passing[static_cast<std::size_t>(rank)];
+    const bool appends = !problem.skip_block_keys && rank == ranks - 1;
+    if (appends) {
+      host.key.append(problem.block.key.view());
+      host.value.append(problem.block.value.view());
+    }
     const auto view = [&](const cuda::DeviceBuffer<T>& there) {
       return cuda::DeviceHeads<const T>::rows_first(there.data(), host.key.rows(), its.num_kv_heads,
                                                     its.head_dim);
@@ -66,7 +71,8 @@ RowResults decode(const AttentionProblem& problem) {
         cuda::DeviceHeads<const T>::rows_first(query.data(), its.block_rows, its.num_q_heads,
                                                its.head_dim),
         {view(key), view(value)},
-        problem.softmax_scale};
+        problem.softmax_scale,
+        appends ? its.block_rows : 0};
     const auto workspace = cuda::to_device(floats(call.workspace_size()), stream.get());
     cuda::attend_cache(call, workspace.data(), gathered.data() + rank * shape.size(), stream.get());
     stream.synchronize();
@@ -124,6 +130,17 @@ TEST_CASE("cuda: decode over caches of any length on any rank") {
            std::vector<std::pair<Index, Index>>{{1, 1}, {32, 8}, {28, 4}, {40, 8}, {20, 1}}) {
         check_decode(decode_problem({{700, 90}, 2, q_heads, kv_heads, head_dim, type}, 43));
       }
+    }
+  }
+}
+
+TEST_CASE("cuda: query rows see their own keys causally, on the rank that holds them",
+          "[reduced]") {
+  for (const Index rows : {1, 2, 31, 300}) {
+    for (const auto& cached : std::vector<std::vector<Index>>{{0}, {700, 255}, {40, 0}}) {
+      AttentionProblem problem = decode_problem({cached, rows}, 49);
+      problem.skip_block_keys = false;
+      check_decode(problem);
     }
   }
 }
@@ -239,6 +256,15 @@ TEST_CASE("cuda: what decode and merge cannot take is refused with one line") {
   CHECK(refusal([] {
           (void)decode(decode_problem({{4}, 1, 4, 2, 80}, 48));
         }) == "cuda decode: head_dim = 80: must be 64 or 128");
+  CHECK(refusal([] {
+          cuda::CacheAttention<cuda::Bfloat16> call;
+          call.query = {nullptr, 3, 2, 64, 128, 64};
+          call.cache.key = call.cache.value = {nullptr, 9, 2, 64, 128, 64};
+          call.own_keys = 2;
+          cuda::attend_cache(call, nullptr, nullptr, nullptr);
+        }) ==
+        "cuda decode: own keys = 2: must be 0, or as many as query rows (3) if the cache holds "
+        "them");
   CHECK(refusal([] {
           cuda::merge_partials<float>(nullptr, 0, {1, 1, 64}, nullptr, nullptr, nullptr);
         }) == "cuda merge: parts = 0: must be 1 to 8192");

@@ -33,7 +33,7 @@ int differences(Communicator& world, Method method, Compressor compressor) {
   config.anchor_len = 17;
   config.embedded_query_len = 4;
   config.compressor = compressor;
-  config.num_kept = 11;
+  config.num_kept = compressor == Compressor::kNone ? 0 : 11;
   const auto weights = gpu_model_weights({}, ValueType::kBfloat16);
   const GpuCase work = make_gpu_case(method, config, weights.shape, 91);
   const auto local = run_gpu_ranks<cuda::Bfloat16>(work, weights);
