@@ -10,45 +10,19 @@
 #include <cerrno>
 #include <csignal>
 
+#include "reference/cli/pipe.hpp"
 #include "reference/core/error.hpp"
 
 namespace apb {
 namespace {
 
-/// One end of a pipe.
-class Descriptor {
- public:
-  explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  Descriptor(Descriptor&&) = delete;
-  Descriptor& operator=(Descriptor&&) = delete;
-  ~Descriptor() { close(); }
-
-  [[nodiscard]] int get() const { return descriptor_; }
-  [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
-  void close() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-    descriptor_ = -1;
-  }
-
- private:
-  int descriptor_;
-};
-
-std::array<int, 2> make_pipe() {
-  std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) throw CannotRun("cannot make a pipe");
-  return ends;
-}
-
 /// Becomes the command, in the child process; returns only if it cannot be started.
 void become(const std::vector<char*>& arguments, int input, int output, pid_t parent) {
-  // If we are killed, the child is told to end too: no mpiexec outlives the run that it belongs to.
+  // If we are killed, nobody waits for the child's answer.
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() != parent) return;
   dup2(input, STDIN_FILENO);
-  if (output >= 0) dup2(output, STDOUT_FILENO);
+  dup2(output, STDOUT_FILENO);
   std::signal(SIGPIPE, SIG_DFL);
   execvp(arguments[0], arguments.data());
 }
@@ -86,29 +60,25 @@ void drain(Descriptor& from, std::string& output) {
 
 }  // namespace
 
-SubprocessResult run_subprocess(const std::vector<std::string>& command, const std::string& input,
-                                bool capture) {
+SubprocessResult run_subprocess(const std::vector<std::string>& command, const std::string& input) {
   std::signal(SIGPIPE, SIG_IGN);
-  const auto [input_read, input_write] = make_pipe();
-  const auto [output_read, output_write] = make_pipe();
-  Descriptor child_input(input_read);
-  Descriptor to_child(input_write);
-  Descriptor from_child(output_read);
-  Descriptor child_output(output_write);
-  const pid_t child = start(command, child_input.get(), capture ? child_output.get() : -1);
-  child_input.close();
-  child_output.close();
+  Pipe to_child;
+  Pipe from_child;
+  const pid_t child = start(command, to_child.read_end.get(), from_child.write_end.get());
+  to_child.read_end.close();
+  from_child.write_end.close();
   // Non-blocking, so that a child that writes before it has read all cannot block both of us.
-  fcntl(to_child.get(), F_SETFL, O_NONBLOCK);
+  fcntl(to_child.write_end.get(), F_SETFL, O_NONBLOCK);
 
   SubprocessResult result;
   std::string_view rest = input;
-  if (rest.empty()) to_child.close();
-  while (to_child.is_open() || from_child.is_open()) {
-    std::array<pollfd, 2> waiting{{{to_child.get(), POLLOUT, 0}, {from_child.get(), POLLIN, 0}}};
+  if (rest.empty()) to_child.write_end.close();
+  while (to_child.write_end.is_open() || from_child.read_end.is_open()) {
+    std::array<pollfd, 2> waiting{
+        {{to_child.write_end.get(), POLLOUT, 0}, {from_child.read_end.get(), POLLIN, 0}}};
     poll(waiting.data(), waiting.size(), -1);
-    if (waiting[0].revents != 0) feed(to_child, rest);
-    if (waiting[1].revents != 0) drain(from_child, result.output);
+    if (waiting[0].revents != 0) feed(to_child.write_end, rest);
+    if (waiting[1].revents != 0) drain(from_child.read_end, result.output);
   }
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {

@@ -9,15 +9,14 @@ namespace apb {
 
 struct SubprocessResult {
   int exit_code = 0;   ///< -1 if it was ended by a signal
-  std::string output;  ///< its standard output, if captured
+  std::string output;  ///< its standard output
 };
 
 /// Runs a program (found on PATH) and waits. Its standard error is ours; it is told to end
 /// (SIGTERM) if this process dies first.
 ///
-/// \param capture whether its standard output is returned or goes to ours
 /// \throws CannotRun if it cannot be started
 [[nodiscard]] SubprocessResult run_subprocess(const std::vector<std::string>& command,
-                                              const std::string& input, bool capture);
+                                              const std::string& input);
 
 }  // namespace apb

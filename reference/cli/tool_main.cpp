@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <new>
 
+#include "reference/cli/launcher_environment.hpp"
 #include "reference/core/keep_freed_memory.hpp"
 #include "reference/core/standard_error.hpp"
 
@@ -87,6 +88,19 @@ int tool_main(CLI::App& app, int argc, char** argv, const std::function<ExitStat
   } catch (const std::exception& error) {  // the ending itself failed
     return end_process(app.get_name(), ExitStatus::kCannotRun, error.what());
   }
+}
+
+int tool_main(CLI::App& app, int argc, char** argv, const std::function<ExitStatus()>& work) {
+  const auto alone = [&] {
+    if (const auto process = launched_process()) {
+      throw BadInput(fmt::format(
+          "each of {} processes of an MPI run ({} is set) would do all of the work: start one "
+          "process without mpirun",
+          process->size ? std::to_string(*process->size) : "the", process->variable));
+    }
+    return work();
+  };
+  return tool_main(app, argc, argv, alone, end_process);
 }
 
 }  // namespace apb

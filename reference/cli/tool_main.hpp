@@ -18,11 +18,15 @@ using Ending = std::function<int(std::string_view program, ExitStatus, const std
 /// The line on stderr, the status as the exit code.
 [[nodiscard]] int end_process(std::string_view program, ExitStatus status, const std::string& line);
 
-/// Parses argv with `app` and runs `work`.
+/// Parses argv with `app` and runs `work`, which may be that of one rank of several.
 /// \param end gets what `work` returns, or 2 / 3 and why (one line)
 /// \returns the exit code for main, which `end` makes
 [[nodiscard]] int tool_main(CLI::App& app, int argc, char** argv,
-                            const std::function<ExitStatus()>& work,
-                            const Ending& end = end_process);
+                            const std::function<ExitStatus()>& work, const Ending& end);
+
+/// The same for work that one process does alone: refused (2) if an MPI launcher has started
+/// several.
+[[nodiscard]] int tool_main(CLI::App& app, int argc, char** argv,
+                            const std::function<ExitStatus()>& work);
 
 }  // namespace apb

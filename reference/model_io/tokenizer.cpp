@@ -89,7 +89,7 @@ std::vector<EncodedText> Tokenizer::encode(const std::vector<std::string>& texts
   const std::vector<std::string> command{python(), own_file("reference/tools/import/import.py"),
                                          "encode", "--weights", weights_path_};
   for (const std::string& text : texts) require_text("text", text);
-  const SubprocessResult result = run_subprocess(command, nlohmann::json(texts).dump(), true);
+  const SubprocessResult result = run_subprocess(command, nlohmann::json(texts).dump());
   if (result.exit_code == 2) throw BadInput("");  // import.py has said why
   if (result.exit_code != 0) {
     throw CannotRun(

@@ -9,9 +9,9 @@ namespace apb {
 template <class Scalar>
 double naive_attend_row(const Scalar* query, const std::vector<NaiveKey<Scalar>>& keys,
                         Index head_dim, double softmax_scale, std::span<double> out) {
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
   std::vector<double> scores;
-  double max = -kInfinity;
+  double max = kMinusInfinity;
   for (const auto& [key, value] : keys) {
     double score = 0;
     for (Index i = 0; i < head_dim; ++i) {
@@ -23,13 +23,13 @@ double naive_attend_row(const Scalar* query, const std::vector<NaiveKey<Scalar>>
   std::fill(out.begin(), out.end(), 0.0);
   double sum = 0;
   for (std::size_t k = 0; k < keys.size(); ++k) {
-    const double weight = scores[k] == -kInfinity ? 0.0 : std::exp(scores[k] - max);
+    const double weight = scores[k] == kMinusInfinity ? 0.0 : std::exp(scores[k] - max);
     sum += weight;
     for (std::size_t i = 0; i < out.size(); ++i) {
       out[i] += weight * static_cast<double>(keys[k].value[i]);
     }
   }
-  if (sum == 0) return -kInfinity;
+  if (sum == 0) return kMinusInfinity;
   for (double& element : out) element /= sum;
   return max + std::log(sum);
 }

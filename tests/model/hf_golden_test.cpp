@@ -28,7 +28,7 @@ bool import_folder(const std::string& folder, const std::string& path) {
   }
   const std::vector<std::string> command{
       python, "-B", APB_SOURCE_DIR "/reference/tools/import/import.py", "hf", folder, path};
-  REQUIRE(run_subprocess(command, "", true).exit_code == 0);
+  REQUIRE(run_subprocess(command, "").exit_code == 0);
   return true;
 }
 

@@ -108,9 +108,11 @@ def full_disk(folder: Folder, run_tool: Path, demo_tool: Path) -> None:
         cannot_finish(folder, f"a trace where no file may exceed {limit} bytes", command + ["--trace", "trace.h5"],
                       "trace.h5", (3, ) if limit else (2, 3), preexec_fn=small_files_only(limit))
     if Path("/dev/full").is_char_device():
-        for words in (command, command + ["--json"], [demo_tool, "--toy", "--transport", "local"]):
+        for words in (command, command + ["--json"], command + ["--ranks", 2, "--transport", "mpi"],
+                      [demo_tool, "--toy", "--transport", "local"]):
             cannot_finish(folder, f"{words[0].name} {words[-1]} with its output to a full disk",
-                          ["bash", "-c", 'exec "$0" "$@" > /dev/full', *words], "apb-(run|demo): ")
+                          ["bash", "-c", 'exec "$0" "$@" > /dev/full', *words],
+                          "apb-(run|demo): standard output cannot be written")
 
 
 def demo_command_lines(folder: Folder, tool: Path) -> None:

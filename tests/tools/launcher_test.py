@@ -29,6 +29,11 @@ os.execv(words[0], words[:ends[0]])
 """
 
 
+def one_of_each(err: str) -> str:
+    """Our own lines, each once: the processes of a run say the same."""
+    return "\n".join(dict.fromkeys(line for line in err.splitlines() if line.startswith("apb-")))
+
+
 class Tester:
     def __init__(self, folder: Path, binaries: str, mpiexec: Optional[str]) -> None:
         self.folder, self.checks, self.mpiexec = folder, Checks(), mpiexec
@@ -111,6 +116,19 @@ class Tester:
             self.checks.that(result.status != 0 and len(lines) == 1, f"{tool.name} as rank 1 says why it refuses",
                              result)
 
+    def help_for_all(self) -> None:
+        assert self.mpiexec is not None
+        for tool in (self.tool, self.demo, *self.commands):
+            self.checks.right(run([self.mpiexec, "-n", 2, tool, "--help"], timeout=ALLOWED_S), f"{tool.name} --help")
+
+    def work_of_one_process(self) -> None:
+        """Commands that have no ranks, of which each process would do the same and write the same file."""
+        case = self.folder / "case.h5"
+        for tool, words in zip(self.commands, (["--random", case], [case, case], [])):
+            result = self.started(2, {}, [tool, *words])
+            self.checks.refused(result._replace(err=one_of_each(result.err)), f"mpirun -n 2 {tool.name}",
+                                "each of 2 processes .* without mpirun")
+
     # ---- leftovers of a launcher -----------------------------------------------------------------------------------
 
     def leftovers(self) -> None:
@@ -131,6 +149,9 @@ class Tester:
         """Without a launcher's rank, a rank of ours must not start ranks again, which would never end."""
         result = run(self.command("--transport", "mpi", "--ranks", 2), timeout=ALLOWED_S, env={"APB_JOB": "/nowhere"})
         self.checks.refused(result, "APB_JOB without a launcher", "APB_JOB", status=3)
+        for job in ("/nowhere", "/proc/1/fd/0"):
+            result = run(self.command(), timeout=ALLOWED_S, env={"APB_JOB": job, "PMI_RANK": "0"})
+            self.checks.refused(result, f"APB_JOB={job} and a rank, both left over", "APB_JOB.* is gone", status=3)
 
 
 def main() -> None:
@@ -148,6 +169,8 @@ def main() -> None:
             tester.without_transport()
             tester.one_process()
             tester.every_command_speaks()
+            tester.help_for_all()
+            tester.work_of_one_process()
         tester.checks.equal(folder_listing(tester.folder), before, "leaves no file")
     tester.checks.finish()
 

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable
 
-from tool_testing import Checks, Result, arguments, program, run, temporary_folder
+from tool_testing import Checks, Result, arguments, environment, program, run, temporary_folder
 
 ALLOWED_S = 60
 TEXT_BYTES = 3000
@@ -69,6 +73,56 @@ class Tester:
             result = self.run("--ranks", 1, "--method", "full", before=limited(2))
             self.checks.refused(result, "a rank without room for its second thread", "cannot start a thread", status=3)
 
+    def processes_of_mpi(self) -> None:
+        """Limits under which mpiexec, or a rank that MPI gives threads, has no room; some make Hydra wait for ever."""
+        if os.getuid() != 0:
+            print("not tried: limits on processes, each for a user of its own (only root can be another user)")
+            return
+        command = [self.tool, "--toy", "--text", self.folder / "text", "--query", "x", "--max-answer", 1, "--ranks", 3,
+                   "--transport", "mpi"]
+
+        def limited(count: int) -> Callable[[], None]:
+            def before() -> None:
+                resource.setrlimit(resource.RLIMIT_NPROC, (count, count))
+                os.setuid(NOBODY - count)
+            return before
+
+        def check(count: int, ended_early: bool) -> None:
+            started = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                       env=environment(), start_new_session=True, preexec_fn=limited(count))
+            try:
+                if ended_early:
+                    time.sleep(2)
+                    started.terminate()
+                lines = [line for line in started.communicate(timeout=ALLOWED_S)[1].decode(errors="replace").splitlines()
+                         if line.startswith("apb-run: ")]
+            except subprocess.TimeoutExpired:
+                lines = ["(ran past its time)"]
+            what = f"room for {count} processes over MPI" + (", SIGTERM" if ended_early else "")
+            wanted = (3, -signal.SIGTERM) if ended_early else (3,)
+            self.checks.that(started.poll() in wanted, f"{what}: must end with {wanted}", f"{started.poll()}, {lines}")
+            self.checks.that(ended_early or len(lines) == 1, f"{what}: one line that says why", lines)
+            end = time.monotonic() + 10  # who is gone may still wait to be looked at
+            while (left := processes_of(NOBODY - count)) and time.monotonic() < end:
+                time.sleep(0.1)
+            self.checks.that(not left, f"{what}: no process may stay", left)
+            for pid in left:
+                os.kill(pid, signal.SIGKILL)
+
+        with ThreadPoolExecutor() as together:  # they mostly wait
+            list(together.map(check, (2, 3, 4, 6, 5), (False, False, False, False, True)))
+
+
+def processes_of(user: int) -> list[int]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if process.stat().st_uid == user:
+                found.append(int(process.name))
+        except OSError:  # gone meanwhile
+            pass
+    return found
+
 
 def main() -> None:
     binaries = arguments("BIN_DIR", 1)[0]
@@ -76,6 +130,7 @@ def main() -> None:
         tester = Tester(Path(name), binaries)
         tester.memory()
         tester.threads()
+        tester.processes_of_mpi()
     tester.checks.finish()
 
 

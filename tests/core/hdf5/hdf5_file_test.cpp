@@ -286,12 +286,16 @@ TEST_CASE("files that are missing or not HDF5 are refused by name", "[hdf5]") {
     CHECK(refusal([&] { const Hdf5Reader reader(path); }).starts_with(path + ": "));
     CHECK(refusal([&] { check_hdf5_in_child(path); }).starts_with(path + ": "));
   }
-  for (const auto& [path, why] :
-       {std::pair<std::string, std::string>{missing, "no such file"},
-        {folder.file(""), "is a folder"},
-        {"/dev/null", "is no regular file, but a pipe, a device or a socket"}}) {
-    CHECK(refusal([&] { const Hdf5Reader reader(path); }) == path + ": " + why);
-    CHECK(refusal([&] { check_hdf5_in_child(path); }) == path + ": " + why);
+  struct NoFile {
+    std::string path;
+    std::string why;
+  };
+  for (const NoFile& no_file :
+       {NoFile{missing, "no such file"}, NoFile{folder.file(""), "is a folder"},
+        NoFile{"/dev/null", "is no regular file, but a pipe, a device or a socket"}}) {
+    const std::string line = no_file.path + ": " + no_file.why;
+    CHECK(refusal([&] { const Hdf5Reader reader(no_file.path); }) == line);
+    CHECK(refusal([&] { check_hdf5_in_child(no_file.path); }) == line);
   }
 }
 
