@@ -6,25 +6,14 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <string>
 
+#include "cuda/comm/choose_gpu.hpp"
 #include "cuda/comm/nccl_communicator.hpp"
 #include "reference/comm/mpi_communicator.hpp"
 #include "tests/cuda/gpu_model.hpp"
 
 namespace apb {
 namespace {
-
-/// Processes of one machine use its GPUs in turn.
-void choose_gpu(int rank) {
-  int devices = 0;
-  cuda::check(cudaGetDeviceCount(&devices));
-  cuda::check(cudaSetDevice(rank % devices));
-  if (devices > 1) return;
-  setenv("NCCL_HOSTID", ("rank" + std::to_string(rank)).c_str(), 1);
-  setenv("NCCL_SOCKET_IFNAME", "lo", 0);
-  setenv("NCCL_IB_DISABLE", "1", 0);
-}
 
 int differences(Communicator& world, Method method, Compressor compressor) {
   ApbConfig config;
@@ -51,7 +40,7 @@ int differences(Communicator& world, Method method, Compressor compressor) {
 int run() {
   MpiSession session;
   Communicator& world = session.world();
-  choose_gpu(world.rank());
+  cuda::choose_gpu(world.rank(), session.ranks_on_node());
   int own = 0;
   for (const Compressor compressor :
        {Compressor::kRetainingHead, Compressor::kQueryAware, Compressor::kRandom}) {

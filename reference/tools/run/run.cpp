@@ -4,12 +4,14 @@
 #include "reference/cli/tool_main.hpp"
 #include "reference/launch/launch.hpp"
 #include "reference/model_io/request_json.hpp"
+#include "reference/model_io/run_report.hpp"
+#include "reference/model_io/run_request.hpp"
 #include "reference/model_io/trace_file.hpp"
-#include "reference/tools/run/run_report.hpp"
-#include "reference/tools/run/run_request.hpp"
 
 namespace apb {
 namespace {
+
+const Precisions kPrecisions{"float", "double"};
 
 template <class Scalar>
 ExitStatus run_job(const RankEnvironment& rank, const nlohmann::json& job,
@@ -43,13 +45,13 @@ int main(int argc, char** argv) {
   CLI::App app("Prefill a text over ranks by a method, answer a question, report what it took.",
                "apb-run");
   apb::RunOptions options;
-  apb::add_options(app, options);
+  apb::add_options(app, options, apb::kPrecisions);
   const auto work = [&] {
     apb::SharedWeights<float> float_weights;
     apb::SharedWeights<double> double_weights;
     return apb::launch(
         app.get_name(), apb::parse_transport(options.transport), options.num_ranks,
-        [&] { return apb::prepare_job(app, options); },
+        [&] { return apb::prepare_job(app, options, apb::kPrecisions); },
         [&](const apb::RankEnvironment& rank, const nlohmann::json& job) {
           return job.at("precision") == "double" ? apb::run_job(rank, job, double_weights)
                                                  : apb::run_job(rank, job, float_weights);

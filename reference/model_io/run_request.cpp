@@ -1,7 +1,8 @@
-#include "reference/tools/run/run_request.hpp"
+#include "reference/model_io/run_request.hpp"
 
-#include <fmt/core.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <iostream>
 #include <iterator>
 #include <numeric>
@@ -96,10 +97,12 @@ void warn_if_too_long(const EvaluationRequest& request, const ModelShape& model)
 
 }  // namespace
 
-nlohmann::json prepare_job(const CLI::App& app, const RunOptions& options) {
+nlohmann::json prepare_job(const CLI::App& app, const RunOptions& options,
+                           const Precisions& precisions) {
   if (options.query.empty()) throw BadInput("--query is missing: a question of at least one token");
-  if (options.precision != "float" && options.precision != "double") {
-    throw BadInput("run", "precision", options.precision, "float or double");
+  if (std::ranges::count(precisions, options.precision) == 0) {
+    throw BadInput("run", "precision", options.precision,
+                   fmt::format("{}", fmt::join(precisions, " or ")));
   }
   if (options.max_answer_tokens < 0) {
     throw BadInput("run", "max-answer", options.max_answer_tokens, "at least 0");

@@ -1,11 +1,14 @@
-#include "reference/tools/run/run_options.hpp"
+#include "reference/model_io/run_options.hpp"
+
+#include <fmt/ranges.h>
 
 #include "reference/cli/number_checks.hpp"
 #include "reference/core/plans/method_list.hpp"
 
 namespace apb {
 
-void add_options(CLI::App& app, RunOptions& options) {
+void add_options(CLI::App& app, RunOptions& options, const Precisions& precisions) {
+  options.precision = precisions.front();
   app.add_option("--text", options.text_path, "text file to prefill ('-': standard input)");
   app.add_option("--query", options.query, "question, put after the text");
   app.add_option("--expect", options.expected, "answer whose nll is measured (teacher-forced)");
@@ -13,7 +16,8 @@ void add_options(CLI::App& app, RunOptions& options) {
       app.add_option("--weights", options.model.weights_path, "weights file made by apb import");
   app.add_flag("--toy", options.model.toy, "built-in toy model (random weights, byte tokens)")
       ->excludes(weights);
-  app.add_option("--precision", options.precision, "float or double")->capture_default_str();
+  app.add_option("--precision", options.precision, fmt::format("{}", fmt::join(precisions, " or ")))
+      ->capture_default_str();
   app.add_option("--method", options.method, "one of " + method_names())->capture_default_str();
   app.add_option("--ranks", options.num_ranks, "number of ranks")->capture_default_str();
   app.add_option("--transport", options.transport,

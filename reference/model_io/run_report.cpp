@@ -1,4 +1,4 @@
-#include "reference/tools/run/run_report.hpp"
+#include "reference/model_io/run_report.hpp"
 
 #include <fmt/core.h>
 

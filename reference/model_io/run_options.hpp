@@ -1,6 +1,6 @@
 #pragma once
 /// \file
-/// The command line of `apb run`.
+/// The command line of a model run: `apb run`, and `apb cuda` with a model.
 
 #include <CLI/CLI.hpp>
 #include <optional>
@@ -11,12 +11,15 @@
 
 namespace apb {
 
+/// The precisions that a command offers, the default first.
+using Precisions = std::vector<std::string>;
+
 struct RunOptions {
   std::string text_path;
   std::string query;
   std::string expected;
   ModelSource model{.weights_path = ModelSource::default_path()};
-  std::string precision = "float";
+  std::string precision;  ///< one of `precisions`
   std::string method = "apb";
   int num_ranks = 4;
   std::string transport = "local";
@@ -37,6 +40,6 @@ struct RunOptions {
   std::string trace_path;
 };
 
-void add_options(CLI::App& app, RunOptions& options);
+void add_options(CLI::App& app, RunOptions& options, const Precisions& precisions);
 
 }  // namespace apb

@@ -1,6 +1,6 @@
 #pragma once
 /// \file
-/// What `apb run` prints of a run.
+/// What is printed of a model run.
 
 #include <optional>
 #include <string>

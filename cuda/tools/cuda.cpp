@@ -1,0 +1,89 @@
+// apb cuda: a model and a text on the GPU, all ranks in turn on one or a GPU a rank over NCCL.
+
+#include <fmt/core.h>
+
+#include "cuda/comm/choose_gpu.hpp"
+#include "cuda/comm/loopback.hpp"
+#include "cuda/stream.hpp"
+#include "cuda/tools/model_run.hpp"
+#include "reference/cli/progress.hpp"
+#include "reference/cli/tool_main.hpp"
+#include "reference/launch/launch.hpp"
+#include "reference/model_io/request_json.hpp"
+#include "reference/model_io/run_request.hpp"
+#include "reference/model_io/trace_file.hpp"
+#ifdef APB_HAS_NCCL
+#include "cuda/comm/nccl_communicator.hpp"
+#endif
+
+namespace apb::cuda {
+namespace {
+
+const Precisions kPrecisions{"bf16", "fp16"};
+
+void report(const nlohmann::json& job, const EvaluationRequest& request, const ModelSource& model,
+            const Evaluation<float>& evaluation) {
+  if (const std::string trace = job.at("trace_path"); !trace.empty()) {
+    write_trace(trace, request, evaluation);
+  }
+  const RunReport report = make_report(request, evaluation, model.tokenizer());
+  if (job.at("json").get<bool>()) {
+    print_json(request, report);
+  } else {
+    print_table(request, report);
+  }
+}
+
+/// All ranks of the job that this process has: one of an MPI run, or all of them.
+template <class T>
+ExitStatus run_job(const RankEnvironment& process, Transport transport, const nlohmann::json& job) {
+  const auto source = job.at("model").get<ModelSource>();
+  const auto request = job.at("request").get<EvaluationRequest>();
+  choose_gpu(process.communicator.rank(), process.ranks_on_node);
+  const Stream stream;
+  const DeviceModel<T> model = to_device<T>(source.weights<float>(), stream.get());
+  stream.synchronize();
+  Progress progress(std::string(to_string(request.method)), model.shape.num_layers,
+                    job.at("progress_on_terminal"));
+  const auto run_rank = [&](DeviceCommunicator& communicator) {
+    const Evaluation<float> evaluation =
+        evaluate(request, model, communicator, [&](Index layers) { progress.done(layers); });
+    if (communicator.rank() != 0) return;
+    progress.clear();
+    report(job, request, source, evaluation);
+  };
+  if (transport == Transport::kLocal) {
+    run_loopback_ranks(request.config.num_ranks, run_rank);
+    return ExitStatus::kRight;
+  }
+#ifdef APB_HAS_NCCL
+  run_rank(*nccl_communicator(process.communicator));
+  return ExitStatus::kRight;
+#else
+  throw CannotRun("--transport mpi: this program was built without NCCL");
+#endif
+}
+
+}  // namespace
+}  // namespace apb::cuda
+
+int main(int argc, char** argv) {
+  CLI::App app("Prefill a text on the GPU by a method, answer a question, report what it took.",
+               "apb-cuda");
+  apb::RunOptions options;
+  apb::add_options(app, options, apb::cuda::kPrecisions);
+  const auto work = [&] {
+    const apb::Transport transport = apb::parse_transport(options.transport);
+    // Loopback has all ranks in one process.
+    const int processes = transport == apb::Transport::kLocal ? 1 : options.num_ranks;
+    return apb::launch(
+        app.get_name(), transport, processes,
+        [&] { return apb::prepare_job(app, options, apb::cuda::kPrecisions); },
+        [&](const apb::RankEnvironment& process, const nlohmann::json& job) {
+          return job.at("precision") == "fp16"
+                     ? apb::cuda::run_job<apb::cuda::Float16>(process, transport, job)
+                     : apb::cuda::run_job<apb::cuda::Bfloat16>(process, transport, job);
+        });
+  };
+  return apb::tool_main(app, argc, argv, work, apb::end_rank);
+}
