@@ -1,13 +1,16 @@
-// apb cuda: a model and a text on the GPU, all ranks in turn on one or a GPU a rank over NCCL.
+// apb cuda: a case file answered by the GPU's kernels; or a model and a text on the GPU, all ranks
+// in turn on one or a GPU a rank over NCCL.
 
 #include <fmt/core.h>
 
 #include "cuda/comm/choose_gpu.hpp"
 #include "cuda/comm/loopback.hpp"
 #include "cuda/stream.hpp"
+#include "cuda/tools/case_run.hpp"
 #include "cuda/tools/model_run.hpp"
 #include "reference/cli/progress.hpp"
 #include "reference/cli/tool_main.hpp"
+#include "reference/core/hdf5/hdf5_guard.hpp"
 #include "reference/launch/launch.hpp"
 #include "reference/model_io/request_json.hpp"
 #include "reference/model_io/run_request.hpp"
@@ -20,6 +23,33 @@ namespace apb::cuda {
 namespace {
 
 const Precisions kPrecisions{"bf16", "fp16"};
+
+/// A case file and where its answers go.
+struct CaseOptions {
+  std::string case_path;
+  std::string output_path;
+};
+
+nlohmann::json prepare_case(const CLI::App& app, const CaseOptions& options) {
+  if (options.case_path.empty()) throw BadInput("--output: belongs to a case file: name one");
+  if (options.output_path.empty()) {
+    throw BadInput("--output is missing: where the answers of the case go");
+  }
+  if (app.count("--text") > 0 || app.count("--query") > 0) {
+    throw BadInput(options.case_path + ": a case file or --text with --query, not both");
+  }
+  check_hdf5_in_child(options.case_path);
+  return {};
+}
+
+ExitStatus run_case(const CaseOptions& options) {
+  const CandidateFile candidate = answer_case(options.case_path, read_case(options.case_path));
+  write_candidate(options.output_path, candidate);
+  fmt::print("{}: {} rank{}; judge it with: apb verify {} {}\n", options.output_path,
+             candidate.ranks.size(), candidate.ranks.size() == 1 ? "" : "s", options.case_path,
+             options.output_path);
+  return ExitStatus::kRight;
+}
 
 void report(const nlohmann::json& job, const EvaluationRequest& request, const ModelSource& model,
             const Evaluation<float>& evaluation) {
@@ -68,11 +98,22 @@ ExitStatus run_job(const RankEnvironment& process, Transport transport, const nl
 }  // namespace apb::cuda
 
 int main(int argc, char** argv) {
-  CLI::App app("Prefill a text on the GPU by a method, answer a question, report what it took.",
-               "apb-cuda");
+  CLI::App app(
+      "Answer a case file by the GPU's kernels; or prefill a text on the GPU, answer a "
+      "question, report what it took.",
+      "apb-cuda");
   apb::RunOptions options;
+  apb::cuda::CaseOptions case_options;
+  app.add_option("CASE", case_options.case_path, "case file to answer, instead of a text");
+  app.add_option("--output", case_options.output_path, "candidate file with the answers of CASE");
   apb::add_options(app, options, apb::cuda::kPrecisions);
   const auto work = [&] {
+    if (!case_options.case_path.empty() || !case_options.output_path.empty()) {
+      return apb::launch(
+          app.get_name(), apb::Transport::kLocal, 1,
+          [&] { return apb::cuda::prepare_case(app, case_options); },
+          [&](const auto&, const auto&) { return apb::cuda::run_case(case_options); });
+    }
     const apb::Transport transport = apb::parse_transport(options.transport);
     // Loopback has all ranks in one process.
     const int processes = transport == apb::Transport::kLocal ? 1 : options.num_ranks;
