@@ -46,13 +46,13 @@ Index heads_shared_by(const Job& job) {
 }
 
 LayerPlan plan_layer(const Job& job, const ApbConfig& config, SegmentStyle style,
-                     const Chunk& piece) {
+                     const Chunk& piece, bool each_ring_step) {
   const SimMethodEntry& entry = entry_of(job.method);
   const BlockLayout layout = layout_of(job, config);
   LayerPlan plan;
   PlanBuilder builder(job, config.num_ranks, heads_shared_by(job), plan);
   const bool overlapped = job.overlap.value_or(entry.overlap) > 0;
-  entry.plan({job, config, layout, style, piece, overlapped}, builder);
+  entry.plan({job, config, layout, style, piece, each_ring_step, overlapped}, builder);
   return plan;
 }
 

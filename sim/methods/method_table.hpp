@@ -106,7 +106,8 @@ static_assert(sim_methods_in_order(), "kSimMethods and SimMethod have different 
 /// What the ranks do in one layer of prefill.
 /// \param config made by config_of
 /// \param piece  of the document, if it goes through a pipeline in pieces; else all of it
+/// \param each_ring_step as PlanInput has it
 [[nodiscard]] LayerPlan plan_layer(const Job& job, const ApbConfig& config, SegmentStyle style,
-                                   const Chunk& piece);
+                                   const Chunk& piece, bool each_ring_step = false);
 
 }  // namespace apb::sim

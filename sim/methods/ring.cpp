@@ -2,6 +2,7 @@
 // and values go round; in step s rank r attends to the block of rank r - s, if that is one of its
 // own past, and passes it on. K and V travel as two messages.
 
+#include "sim/methods/block_lengths.hpp"
 #include "sim/methods/method_table.hpp"
 
 namespace apb::sim {
@@ -12,17 +13,21 @@ void plan_ring(const PlanInput& input, PlanBuilder& builder) {
   for (const RankLayout& rank : input.layout.ranks) rows.push_back(rank.block_len);
   for (int r = 0; r < num_ranks; ++r) builder.project(r, rows[static_cast<std::size_t>(r)]);
 
-  const auto block_at = [&](int rank, int step) {
-    return rows[static_cast<std::size_t>((rank - step + num_ranks) % num_ranks)];
-  };
-  for (int step = 0; step < num_ranks; ++step) {
-    const bool last = step == num_ranks - 1;
-    if (!last) builder.ring_step(step, block_at);
-    for (int r = step; r < num_ranks; ++r) {
-      const Index queries = rows[static_cast<std::size_t>(r)];
-      const Index keys = block_at(r, step);
-      builder.attend(r, queries, step == 0 ? causal_pairs(queries) : queries * keys, keys,
-                     step == 0 ? MaskKind::kCausal : MaskKind::kFull);
+  const BlockLengths blocks(rows);
+  for (const Chunk& steps :
+       ring_stretches(num_ranks, !input.each_ring_step && input.job.lengths.block_lens.empty())) {
+    const bool last = steps.end == num_ranks;
+    if (!last) builder.ring_steps(steps, blocks);
+    for (int r = static_cast<int>(steps.begin); r < num_ranks; ++r) {
+      const Index queries = blocks[r];
+      if (steps.begin == 0) {
+        builder.attend(r, queries, causal_pairs(queries), queries, MaskKind::kCausal);
+        continue;
+      }
+      const Index first = std::max<Index>(0, r - steps.end + 1);
+      blocks.each_length(first, r - steps.begin + 1, [&](Index keys, Index times) {
+        builder.attend_blocks(r, queries, keys, times);
+      });
     }
     if (!last) builder.next_step();
   }

@@ -2,6 +2,7 @@
 // and 2H - 1 - r, so that in every step every rank has the same work: half of its rows against two
 // chunks, or all of its rows against one.
 
+#include "sim/methods/block_lengths.hpp"
 #include "sim/methods/method_table.hpp"
 
 namespace apb::sim {
@@ -9,34 +10,37 @@ namespace apb::sim {
 void plan_zigzag_ring(const PlanInput& input, PlanBuilder& builder) {
   const int num_ranks = builder.num_ranks();
   const auto chunks = equal_chunks(0, input.config.doc_len, 2 * Index{num_ranks});
-  const auto early = [&](int r) { return chunks[static_cast<std::size_t>(r)].count(); };
-  const auto late = [&](int r) {
-    return chunks[chunks.size() - 1 - static_cast<std::size_t>(r)].count();
-  };
-  const auto holder = [&](int r, int step) { return (r - step + num_ranks) % num_ranks; };
+  std::vector<Index> early_rows;
   std::vector<Index> rows;
   for (int r = 0; r < num_ranks; ++r) {
-    rows.push_back(early(r) + late(r));
+    early_rows.push_back(chunks[static_cast<std::size_t>(r)].count());
+    rows.push_back(early_rows.back() +
+                   chunks[chunks.size() - 1 - static_cast<std::size_t>(r)].count());
     builder.project(r, rows.back());
   }
-  const auto rows_at = [&](int r, int step) {
-    return rows[static_cast<std::size_t>(holder(r, step))];
-  };
-  for (int step = 0; step < num_ranks; ++step) {
-    const bool last = step == num_ranks - 1;
-    if (!last) builder.ring_step(step, rows_at);
+  const BlockLengths early(early_rows);
+  const BlockLengths both(rows);
+  for (const Chunk& steps : ring_stretches(num_ranks, !input.each_ring_step)) {
+    const bool last = steps.end == num_ranks;
+    if (!last) builder.ring_steps(steps, both);
     for (int r = 0; r < num_ranks; ++r) {
-      const int from = holder(r, step);
-      if (step == 0) {  // own chunks: both causal, the late one sees the early one whole
-        const Index pairs = causal_pairs(early(r)) + causal_pairs(late(r)) + late(r) * early(r);
-        builder.attend(r, early(r) + late(r), pairs, early(r) + late(r), MaskKind::kCausal);
-      } else if (from < r) {  // all rows see the early chunk, none the late one
-        const Index queries = early(r) + late(r);
-        builder.attend(r, queries, queries * early(from), early(from), MaskKind::kFull);
-      } else {  // the late rows see both
-        const Index keys = early(from) + late(from);
-        builder.attend(r, late(r), late(r) * keys, keys, MaskKind::kFull);
+      const Index late = both[r] - early[r];
+      if (steps.begin == 0) {  // own chunks: both causal, the late one sees the early one whole
+        const Index pairs = causal_pairs(early[r]) + causal_pairs(late) + late * early[r];
+        builder.attend(r, both[r], pairs, both[r], MaskKind::kCausal);
+        continue;
       }
+      // From ranks before it all rows see the early chunk, none the late one.
+      const Index first = std::max<Index>(0, r - steps.end + 1);
+      early.each_length(first, r - steps.begin + 1, [&](Index keys, Index times) {
+        builder.attend_blocks(r, both[r], keys, times);
+      });
+      // From ranks behind it the late rows see both.
+      const Index begin = std::max<Index>(r + 1, num_ranks + r - steps.end + 1);
+      const Index end = std::min<Index>(num_ranks, num_ranks + r - steps.begin + 1);
+      both.each_length(begin, end, [&](Index keys, Index times) {
+        builder.attend_blocks(r, late, keys, times);
+      });
     }
     if (!last) builder.next_step();
   }

@@ -146,7 +146,7 @@ void trace_prefill(const MachineModel& machine, const Job& job, Index num_layers
                    const std::function<void(const Interval&)>& record) {
   validate(job);
   const ApbConfig config = config_of(job);
-  const LayerPlan plan = plan_layer(job, config, style_of(machine, job), {0, config.doc_len});
+  const LayerPlan plan = plan_layer(job, config, style_of(machine, job), {0, config.doc_len}, true);
   TimedLayer(machine, job, plan).run(num_layers, record);
 }
 

@@ -108,13 +108,14 @@ std::vector<RankTime> TimedLayer::timed(const std::vector<Operation>& operations
   if (operations.empty()) return {};
   const LaunchCost& launch = job_.captured ? machine_.profile().captured : machine_.profile().eager;
   std::vector<RankTime> ranks(num_ranks_);
-  std::vector<int> launches(num_ranks_, 0);
+  std::vector<double> launches(num_ranks_, 0);
   for (const Operation& operation : operations) {
     const auto rank = static_cast<std::size_t>(operation.rank);
     const Duration duration = operation_time(machine_, backend_, operation);
-    part_of(ranks[rank], operation.part) += duration.time;
-    launches[rank] += operation.launches;
-    provenance_of(operation.part).add(duration);
+    const auto times = static_cast<double>(operation.times);
+    part_of(ranks[rank], operation.part) += times * duration.time;
+    launches[rank] += times * operation.launches;
+    provenance_of(operation.part).add(duration, times);
   }
   for (std::size_t r = 0; r < num_ranks_; ++r) {
     // Kernels are launched while earlier ones run: the CPU is felt only where they are shorter.

@@ -49,8 +49,9 @@ struct Operation {
   bool sparse = false;                ///< kAttention: gathers scattered keys (MInference)
   Index bytes = 0;                    ///< device memory read and written
   int launches = 1;                   ///< kernels
+  Index times = 1;  ///< that this runs, one after the other: all of the above is of one time
 
-  /// As the reference counts: 2 m n k; 4 head_dim pairs heads; 0.
+  /// Once, as the reference counts: 2 m n k; 4 head_dim pairs heads; 0.
   [[nodiscard]] Index flop() const {
     if (kind == OperationKind::kGemm) return 2 * m * n * k;
     return kind == OperationKind::kAttention ? 4 * head_dim * pairs * heads : 0;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "sim/methods/block_lengths.hpp"
+
 namespace apb::sim {
 
 PlanBuilder::PlanBuilder(const Job& job, int num_ranks, Index tensor_parallel, LayerPlan& plan)
@@ -61,6 +63,12 @@ void PlanBuilder::attend(int rank, Index rows, Index pairs, Index keys, MaskKind
       2 * (bytes(rows, heads * job_.model.head_dim) + bytes(keys, kv_heads * job_.model.head_dim));
 }
 
+void PlanBuilder::attend_blocks(int rank, Index rows, Index keys, Index times) {
+  if (rows == 0) return;
+  attend(rank, rows, rows * keys, keys, MaskKind::kFull);
+  target_->back().times = times;
+}
+
 void PlanBuilder::attend_sparse(int rank, Index rows, Index pairs) {
   attend(rank, rows, pairs, rows, MaskKind::kCausal);
   target_->back().sparse = true;
@@ -88,6 +96,19 @@ void PlanBuilder::all_gather(const std::vector<Index>& own_bytes, Index calls) {
     gather.sent[r] = own_bytes[r] * (plan_.num_ranks - 1);
     gather.size[r] = all / calls;
   }
+}
+
+void PlanBuilder::ring_steps(const Chunk& steps, const BlockLengths& blocks) {
+  const Chunk next{steps.begin + 1, steps.end + 1};  // what arrives is held then
+  Exchange& ring = exchange(CollectiveKind::kSendReceive, Meeting::kNeighbours, 2 * steps.count());
+  for (int r = 0; r < plan_.num_ranks; ++r) {
+    const auto i = static_cast<std::size_t>(r);
+    const Index rows = blocks.held(r, next);
+    ring.received[i] = key_value_bytes(rows);
+    ring.sent[i] = key_value_bytes(blocks.held(r, steps));
+    ring.size[i] = key_value_bytes(largest_share(rows, steps.count())) / 2;
+  }
+  beside_exchange();
 }
 
 void PlanBuilder::reduce_over_group(const std::vector<Index>& rows, Index width) {

@@ -9,6 +9,8 @@
 
 namespace apb::sim {
 
+class BlockLengths;
+
 /// How an attention library takes [anchor, passing, block].
 struct SegmentStyle {
   bool fused = false;   ///< one kernel; else one a piece and a merge
@@ -22,7 +24,8 @@ struct PlanInput {
   const BlockLayout& layout;  ///< of that configuration
   SegmentStyle style;
   Chunk piece;  ///< document tokens of this pass; all of them unless a pipeline takes pieces
-  bool overlapped = false;  ///< whether the exchange may hide behind part of the attention
+  bool each_ring_step = false;  ///< whether steps of a ring that are alike are listed one by one
+  bool overlapped = false;      ///< whether the exchange may hide behind part of the attention
 };
 
 /// Fills a LayerPlan from front to back. Rows are those of one prompt; a batch multiplies them
@@ -46,6 +49,8 @@ class PlanBuilder {
   void attend(int rank, Index rows, Index pairs, Index keys, MaskKind mask) {
     attend(rank, rows, pairs, keys, mask, own_q_heads());
   }
+  /// Attention to blocks of `keys` rows, all visible, `times` of them one after the other.
+  void attend_blocks(int rank, Index rows, Index keys, Index times);
   /// As attend, for a kernel that gathers scattered keys.
   void attend_sparse(int rank, Index rows, Index pairs);
   /// A matrix product [m, k] x [k, n] of this GPU.
@@ -61,20 +66,9 @@ class PlanBuilder {
   /// An all-gather in which rank r gives own_bytes[r], in `calls` equal pieces.
   void all_gather(const std::vector<Index>& own_bytes, Index calls = 1);
 
-  /// A step of a ring: every rank passes on the rows that it holds, as a message of keys and one of
-  /// values, and attends beside it.
-  /// \param held rows that rank r holds in this step: held(r, step)
-  template <class Held>
-  void ring_step(int step, const Held& held) {
-    Exchange& ring = exchange(CollectiveKind::kSendReceive, Meeting::kNeighbours, 2);
-    for (int r = 0; r < plan_.num_ranks; ++r) {
-      const auto i = static_cast<std::size_t>(r);
-      ring.received[i] = key_value_bytes(held(r, step + 1));
-      ring.sent[i] = key_value_bytes(held(r, step));
-      ring.size[i] = ring.received[i] / 2;
-    }
-    beside_exchange();
-  }
+  /// Steps of a ring, as one: in each of them every rank passes on the rows that it holds, as a
+  /// message of keys and one of values, and attends beside it.
+  void ring_steps(const Chunk& steps, const BlockLengths& blocks);
 
   /// Heads of one GPU. KV heads that cannot be shared out further are held twice.
   [[nodiscard]] Index own_q_heads() const;

@@ -7,8 +7,8 @@ void add(std::vector<LayerWork>& work, const std::vector<Operation>& operations)
   for (const Operation& operation : operations) {
     PartWork& part =
         work[static_cast<std::size_t>(operation.rank)].at(static_cast<std::size_t>(operation.part));
-    part.flop += operation.flop();
-    part.device_bytes += operation.bytes;
+    part.flop += operation.times * operation.flop();
+    part.device_bytes += operation.times * operation.bytes;
   }
 }
 

@@ -14,6 +14,8 @@ struct PartWork {
   Index device_bytes = 0;  ///< device memory read and written
   Index bytes_received = 0;
   Index bytes_sent = 0;
+
+  bool operator==(const PartWork&) const = default;
 };
 
 using LayerWork = std::array<PartWork, kNumParts>;

@@ -133,6 +133,35 @@ TEST_CASE("a layer costs what a layer costs, however many there are", "[sim]") {
   }
 }
 
+TEST_CASE("a ring's steps that are alike, timed as one, take what they take one by one", "[sim]") {
+  RandomTensors random(412);
+  MachineProfile machine = round_machine();
+  machine.collective_latency_s.number = 5e-6;
+  machine.eager.gap_s.number = machine.eager.dispatch_s.number = 3e-6;
+  const MachineModel model(machine);
+  for (int round = 0; round < 300; ++round) {
+    const SimMethod method = random.below(2) == 0 ? SimMethod::kRing : SimMethod::kZigzagRing;
+    const int ranks = static_cast<int>(1 + random.below(33));
+    // Where the length does not divide, the last block is shorter, here by at most a quarter.
+    const bool divides = random.below(2) == 0;
+    const Index chunk = 64 + random.below(8192);
+    const Index doc_len =
+        2 * ranks * chunk - (divides ? 0 : random.below(1 + std::min<Index>(ranks, chunk / 4)));
+    Job job = usual_job(method, doc_len, ranks);
+    job.overlap = static_cast<double>(random.below(5)) / 4;
+    job.tensor_parallel = 1 + random.below(2);
+    const ApbConfig config = config_of(job);
+    const LayerPlan each = plan_layer(job, config, {}, {0, doc_len}, true);
+    const LayerPlan merged = plan_layer(job, config, {}, {0, doc_len});
+    CAPTURE(entry_of(method).name, ranks, doc_len, *job.overlap);
+    const double wanted = TimedLayer(model, job, each).run(32).number;
+    const double got = TimedLayer(model, job, merged).run(32).number;
+    CHECK(std::abs(got - wanted) <= (divides ? 1e-9 : 0.01) * wanted);
+    CHECK(work_of(merged) == work_of(each));
+    CHECK(merged.steps.size() <= 6);
+  }
+}
+
 TEST_CASE("intervals of a stream follow each other and fill a rank's time", "[sim]") {
   for (const SimMethodEntry& entry : kSimMethods) {
     for (const double overlap : {0.0, 0.5, 1.0}) {
