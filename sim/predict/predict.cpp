@@ -43,9 +43,11 @@ Seconds pass_time(const MachineModel& machine, const Job& job, const ApbConfig& 
 }
 
 /// A pipeline: pieces follow each other through the stages; the slowest piece sets the bubble.
+/// \param times that each of the pieces comes
 /// \param job one piece of the batch, if the batch is cut
 Seconds pipelined(const MachineModel& machine, const Job& job, Prediction& prediction,
-                  const std::vector<LayerPlan>& pieces, Index rows) {
+                  const std::vector<LayerPlan>& pieces, Index times, Index rows) {
+  const auto repeats = static_cast<double>(times);
   const Index stages = job.pipeline_stages;
   const auto hops = static_cast<double>(stages - 1);
   Seconds all{};
@@ -53,22 +55,22 @@ Seconds pipelined(const MachineModel& machine, const Job& job, Prediction& predi
   for (const LayerPlan& piece : pieces) {
     TimedLayer layer(machine, job, piece);
     const Seconds total = layer.run(job.model.num_layers);
-    all += total;
+    all += repeats * total;
     slowest = std::max(slowest, total);
     for (std::size_t r = 0; r < layer.ranks().size(); ++r) {
       if (prediction.ranks.size() <= r) {
         prediction.ranks.emplace_back();
         prediction.finished.emplace_back();
       }
-      add_rank_time(prediction.ranks[r], layer.ranks()[r]);
-      prediction.finished[r] += layer.finished()[r];
+      add_rank_time(prediction.ranks[r], layer.ranks()[r], repeats);
+      prediction.finished[r] += repeats * layer.finished()[r];
     }
     for (std::size_t part = 0; part < kNumParts; ++part) {
       prediction.provenance.at(part).add(layer.provenance().at(part));
     }
   }
   if (stages == 1) return all;
-  const Seconds hop = stage_hop(machine, job, rows / static_cast<Index>(pieces.size()));
+  const Seconds hop = stage_hop(machine, job, rows / (times * static_cast<Index>(pieces.size())));
   // The stage with most layers works through all pieces; one piece also passes the other stages.
   const Index most_layers = largest_share(job.model.num_layers, stages);
   const double part = static_cast<double>(most_layers) / static_cast<double>(job.model.num_layers);
@@ -97,11 +99,12 @@ Prediction predict_first_token(const MachineModel& machine, const Job& job) {
   prediction.num_gpus = num_gpus(job);
 
   std::vector<LayerPlan> pieces;
+  Index times = 1;
   Job piece = job;
   if (entry_of(job.method).division == Division::kDocument) {
     piece.batch = job.batch / job.pipeline_chunks;
-    pieces.assign(static_cast<std::size_t>(job.pipeline_chunks),
-                  plan_layer(piece, config, style, {0, config.doc_len}));
+    times = job.pipeline_chunks;
+    pieces.push_back(plan_layer(piece, config, style, {0, config.doc_len}));
   } else {
     for (const Chunk& chunk : equal_chunks(0, config.doc_len, job.pipeline_chunks)) {
       pieces.push_back(plan_layer(job, config, style, chunk));
@@ -110,7 +113,7 @@ Prediction predict_first_token(const MachineModel& machine, const Job& job) {
   Index rows = 0;
   for (const Index block_len : config.block_lens) rows = std::max(rows, block_len);
   if (rows == 0) rows = largest_share(config.doc_len, config.num_ranks);
-  prediction.prefill = pipelined(machine, piece, prediction, pieces, rows);
+  prediction.prefill = pipelined(machine, piece, prediction, pieces, times, rows);
   prediction.query_pass = pass_time(machine, job, config, config.query_len, 0);
   prediction.lm_head = TimedLayer(machine, job, plan_lm_head(job)).run(1);
 

@@ -86,9 +86,10 @@ std::vector<Index> pareto_front(const std::vector<SweepPoint>& points,
   });
   std::vector<Index> front;
   for (const Index i : order) {
+    const Index prompt = prompt_of(i);
     // Of equal points the first stands for all.
     const bool beaten = std::any_of(front.begin(), front.end(), [&](Index other) {
-      return prompt_of(other) == prompt_of(i) && beats(at(other), at(i));
+      return beats(at(other), at(i)) && prompt_of(other) == prompt;
     });
     if (!beaten) front.push_back(i);
   }

@@ -40,6 +40,34 @@ Duration operation_time(const MachineModel& machine, std::size_t backend,
   return {moving, profile.memory_bytes_per_s.provenance};
 }
 
+/// Ranks mostly do the same: what was looked up last is kept.
+class KnownTimes {
+ public:
+  KnownTimes(const MachineModel& machine, std::size_t backend)
+      : machine_(machine), backend_(backend) {}
+
+  Duration of(const Operation& operation) {
+    for (const auto& [known, duration] : known_) {
+      if (same_work(known, operation)) return duration;
+    }
+    auto& entry = known_[next_++ % known_.size()];
+    entry = {operation, operation_time(machine_, backend_, operation)};
+    return entry.second;
+  }
+
+ private:
+  static bool same_work(const Operation& a, const Operation& b) {
+    return a.kind == b.kind && a.bytes == b.bytes && a.m == b.m && a.n == b.n && a.k == b.k &&
+           a.rows == b.rows && a.pairs == b.pairs && a.heads == b.heads &&
+           a.head_dim == b.head_dim && a.mask == b.mask && a.sparse == b.sparse;
+  }
+
+  const MachineModel& machine_;
+  std::size_t backend_;
+  std::array<std::pair<Operation, Duration>, 8> known_{};  ///< at first: no bytes, no time
+  std::size_t next_ = 0;
+};
+
 }  // namespace
 
 ProvenanceTime sum_of(const PartProvenance& parts) {
@@ -109,9 +137,10 @@ std::vector<RankTime> TimedLayer::timed(const std::vector<Operation>& operations
   const LaunchCost& launch = job_.captured ? machine_.profile().captured : machine_.profile().eager;
   std::vector<RankTime> ranks(num_ranks_);
   std::vector<double> launches(num_ranks_, 0);
+  KnownTimes known(machine_, backend_);
   for (const Operation& operation : operations) {
     const auto rank = static_cast<std::size_t>(operation.rank);
-    const Duration duration = operation_time(machine_, backend_, operation);
+    const Duration duration = known.of(operation);
     const auto times = static_cast<double>(operation.times);
     part_of(ranks[rank], operation.part) += times * duration.time;
     launches[rank] += times * operation.launches;

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "reference/cli/text_table.hpp"
+#include "reference/core/error.hpp"
 #include "sim/methods/method_table.hpp"
 #include "sim/study/comparison.hpp"
 #include "sim/tools/commands.hpp"
@@ -129,11 +130,23 @@ std::string nic_text(const MachineModel& machine, const JobMaker& job_of, Index 
   const auto apb_wins = [&](double gbytes_per_s) {
     MachineProfile changed = machine.profile();
     changed.nic_bytes_per_s = {1e9 * gbytes_per_s, Provenance::kAssumed, "break-even"};
-    const Comparison comparison = compare(MachineModel(changed), job_of, doc_len, ranks);
-    const Contender* exact = fastest(comparison, true);
-    const Contender& apb = comparison.of(SimMethod::kApb);
-    return apb.prediction && exact != nullptr &&
-           apb.prediction->time_to_first_token() < exact->prediction->time_to_first_token();
+    const MachineModel model(std::move(changed));
+    std::optional<Seconds> apb;
+    std::optional<Seconds> exact;
+    for (const SimMethodEntry& entry : kSimMethods) {
+      if (!entry.exact && entry.method != SimMethod::kApb) continue;
+      try {
+        const Prediction prediction =
+            predict_first_token(model, job_of(entry.method, doc_len, ranks));
+        const Seconds time = prediction.time_to_first_token();
+        if (entry.method == SimMethod::kApb) apb = time;
+        if (!entry.exact || prediction.fit == Fit::kOutOfMemory) continue;
+        if (!exact || time < *exact) exact = time;
+      } catch (const BadInput&) {
+        continue;  // this method cannot do it
+      }
+    }
+    return apb && exact && *apb < *exact;
   };
   double low = 0.1;
   double high = 10000;

@@ -15,7 +15,9 @@ PlanBuilder::PlanBuilder(const Job& job, int num_ranks, Index tensor_parallel, L
 }
 
 void PlanBuilder::next_step() {
-  plan_.steps.emplace_back();
+  constexpr std::size_t kUsualOperations = 8;  // of a rank in a step
+  plan_.steps.emplace_back().before.reserve(kUsualOperations *
+                                            static_cast<std::size_t>(plan_.num_ranks));
   target_ = &plan_.steps.back().before;
 }
 
