@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Opens sample reports in a headless Chromium: on a phone and on a desk, light and dark.
+"""Opens reports in a headless Chromium, samples and those of every command that writes one: on a phone and on a desk,
+light and dark.
 
-  html_report_page_test.py PAGE_PROGRAM [FOLDER]    FOLDER: pictures of the pages are left there
+  html_report_page_test.py PAGE_PROGRAM SIM_PROGRAM [FOLDER]    FOLDER: pictures of the pages are left there
 
 Exit 0: right; 1: faults, one a line; 77: no browser. Tests itself first, on a page with faults.
 """
@@ -21,6 +22,21 @@ from pathlib import Path
 
 SKIPPED = 77
 SECTIONS = ["parts", "speedup", "timeline", "pareto", "tornado", "tables", "notes"]
+# Commands that write a page: what they are asked, which figures and tables it has, what must be said in it.
+NUMBERS = ",".join
+COMMANDS = {
+    "compare": ("compare --tokens 32K,128K --ranks 8", ["parts", "speedup", "timeline", "pareto", "tornado", "notes"],
+                ["131,072 tokens on 8 ranks", "Ulysses", "is fastest"]),
+    "predict": ("predict --tokens 128K --ranks 8", ["parts", "timeline", "tornado", "tables", "notes"],
+                ["First token after", "retaining head"]),
+    "sensitivity": ("sensitivity --tokens 128K --ranks 8", ["tornado", "notes"], ["moves it most"]),
+    "sweep": ("sweep --tokens 32K,128K --ranks 2,4,8 --price 2.5 --quality apb-paper-ruler", ["pareto", "notes"],
+              ["are beaten by none", "quality"]),
+    "large_sweep": ("sweep --price 2 --methods apb,star,tensor_parallel --tokens " + NUMBERS(map(str, range(8192, 131073, 1024))) +
+                    " --ranks 2,4,8 --keep " + NUMBERS(map(str, range(16, 1601, 6))), ["pareto", "notes"],
+                    ["are drawn, evenly chosen"]),
+}
+LARGEST_PAGE_BYTES = 1 << 20
 
 # What a page says about itself. Text in figures is measured as it is on the screen.
 QUESTIONS = """(() => {
@@ -167,16 +183,16 @@ class Browser:
             self.process.wait()
 
 
-def faults_of(browser: Browser, page: Path, width: int, dark: bool) -> list[str]:
+def faults_of(browser: Browser, page: Path, width: int, dark: bool, sections: list[str]) -> list[str]:
     browser.open(page, width, dark)
     browser.ask("document.querySelectorAll('details').forEach(d => d.open = true)")
     seen = browser.ask(QUESTIONS)
     faults = [f"console: {complaint}" for complaint in browser.complaints()]
     if seen["width"] > width or seen["window"] != width:
         faults.append(f"the page is {seen['width']} px wide, the window {seen['window']} of {width}")
-    if seen["sections"] != SECTIONS:
+    if seen["sections"] != sections:
         faults.append(f"sections {seen['sections']}")
-    if seen["figures"] != 5 or seen["empty"]:
+    if seen["figures"] != len(set(sections) - {"tables", "notes"}) or seen["empty"]:
         faults.append(f"{seen['figures']} figures, {seen['empty']} of them without height")
     if seen["dark"] != dark:
         faults.append(f"dark: {seen['dark']}, wanted {dark}")
@@ -196,8 +212,23 @@ FAULTS = ["console", "the page is", "sections", "5 figures", "dark", "small", "c
 def missed_faults(browser: Browser, folder: Path) -> list[str]:
     page = folder / "faulty.html"
     page.write_text(FAULTY_PAGE)
-    found = faults_of(browser, page, 390, dark=True)
+    found = faults_of(browser, page, 390, True, SECTIONS)
     return [fault for fault in FAULTS if not any(fault.replace("5 ", "") in text for text in found)]
+
+
+def pages(folder: Path) -> list[tuple[str, Path, list[str]]]:
+    """Name, file and sections of every page."""
+    made = []
+    for kind in ("sample", "crowded"):
+        page = folder / f"{kind}.html"
+        page.write_bytes(subprocess.run([sys.argv[1], kind], stdout=subprocess.PIPE, check=True).stdout)
+        made.append((kind, page, SECTIONS))
+    for name, (command, sections, _) in COMMANDS.items():
+        page = folder / f"{name}.html"
+        subprocess.run([sys.argv[2], *command.split(), "--html", str(page)], stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL, check=True)
+        made.append((name, page, sections))
+    return made
 
 
 def find_browser() -> str | None:
@@ -219,16 +250,21 @@ def main() -> int:
             if missed:
                 print(f"the test itself is wrong: it does not find {missed}")
                 return 1
-            for kind in ("sample", "crowded"):
-                page = folder / f"{kind}.html"
-                page.write_bytes(subprocess.run([sys.argv[1], kind], stdout=subprocess.PIPE, check=True).stdout)
+            for name, page, sections in pages(folder):
+                if page.stat().st_size > LARGEST_PAGE_BYTES:
+                    print(f"{name}: {page.stat().st_size} bytes")
+                    wrong += 1
                 for width, dark in itertools.product((390, 1440), (False, True)):
-                    setting = f"{kind}, {width} px, {'dark' if dark else 'light'}"
-                    for fault in faults_of(browser, page, width, dark):
+                    setting = f"{name}, {width} px, {'dark' if dark else 'light'}"
+                    for fault in faults_of(browser, page, width, dark, sections):
                         print(f"{setting}: {fault}")
                         wrong += 1
-                    if len(sys.argv) > 2:
-                        browser.picture(Path(sys.argv[2]) / f"{setting.replace(', ', '_').replace(' ', '')}.png")
+                    if len(sys.argv) > 3:
+                        browser.picture(Path(sys.argv[3]) / f"{setting.replace(', ', '_').replace(' ', '')}.png")
+                for words in COMMANDS.get(name, ((), (), ()))[2]:
+                    if words not in browser.ask("document.body.textContent.replace(/\\s+/g, ' ')"):
+                        print(f"{name}: does not say {words!r}")
+                        wrong += 1
         finally:
             browser.close()
     return 1 if wrong else 0
