@@ -19,6 +19,7 @@ Job job_of_row(const ValidationSet& set, const ModelSizes& model, const Row& row
   job.method = parse_sim_method(row.method);
   job.attention_backend = set.backend;
   job.overlap = set.overlap;
+  job.all_logits = set.all_logits;
   job.lengths.doc_len = row.doc_len;
   job.lengths.num_ranks = static_cast<int>(row.ranks);
   job.lengths.query_len = set.query_len;

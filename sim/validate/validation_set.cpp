@@ -80,8 +80,8 @@ ValidationSet read_validation_set(const std::string& path) {
   const nlohmann::json whole = parse_json_object(path, read_whole_file(path));
   const JsonNode root(path, "", whole);
   root.expect_keys({"schema", "version", "title", "source", "machine", "model", "bounds"},
-                   {"notes", "backend", "query_len", "overlap", "order_counts", "prefill", "parts",
-                    "attention"});
+                   {"notes", "backend", "query_len", "overlap", "all_logits", "order_counts",
+                    "prefill", "parts", "attention"});
   root.expect_schema("apb-validation");
   ValidationSet set;
   set.name = std::filesystem::path(path).stem().string();
@@ -94,6 +94,7 @@ ValidationSet read_validation_set(const std::string& path) {
   if (root.has("query_len")) set.query_len = root["query_len"].count_or_zero();
   if (root.has("overlap")) set.overlap = root["overlap"].number(Allowed::kZeroOrMore);
   if (set.overlap > 1) root["overlap"].refuse("0 to 1");
+  if (root.has("all_logits")) set.all_logits = root["all_logits"].flag();
   if (root.has("order_counts")) set.order_counts = root["order_counts"].flag();
   const auto each = [&](std::string_view key, auto&& take) {
     if (!root.has(key)) return;

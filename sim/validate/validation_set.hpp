@@ -60,6 +60,7 @@ struct ValidationSet {
   std::string model;
   std::string backend;
   Index query_len = 0;
+  bool all_logits = false;    ///< as Job has it
   double overlap = 0;         ///< of every method, as the source ran them
   bool order_counts = false;  ///< methods of one length must come out in the measured order
   Bounds bounds;

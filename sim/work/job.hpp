@@ -45,6 +45,7 @@ struct Job {
   /// Share of an exchange that hides behind the compute that may run beside it, 0 to 1. None: as
   /// the method is usually run (0 for APB as published, 1 for the ring family and Spava).
   std::optional<double> overlap;
+  bool all_logits = false;  ///< of every row that a GPU computes are held, not only the last's
   bool cache_replicated = false;  ///< all_gather: every rank keeps all keys and values
 };
 

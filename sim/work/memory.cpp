@@ -71,6 +71,7 @@ Memory memory_of(const Job& job, const ApbConfig& config, const MachineProfile& 
   memory.activations = rows * (2 * model.hidden_size + widest) * job.element_bytes * job.batch;
   memory.exchange = foreign_rows(job, config, layout) * row_cache_bytes(job);
   memory.logits = model.vocab_size * (job.element_bytes + 4) * job.batch;  // and as float
+  if (job.all_logits) memory.logits += rows * model.vocab_size * job.element_bytes * job.batch;
   memory.reserved = static_cast<Index>(machine.reserved_bytes.number);
   return memory;
 }
