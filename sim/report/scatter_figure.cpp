@@ -18,6 +18,7 @@ constexpr double kScatterTop = 14;
 constexpr double kScatterHeight = 320;
 /// A sweep may have a million points; so many show its shape.
 constexpr std::size_t kMostBeaten = 1500;
+constexpr std::size_t kMostFrontRows = 200;
 constexpr std::size_t kMostBeatenRows = 50;
 constexpr std::size_t kMostNumbers = 30;
 
@@ -119,6 +120,7 @@ ReportTable pareto_table(const std::vector<ParetoPoint>& points, std::size_t num
   ReportTable table;
   table.header = {"number", "configuration", "time", "GPUs", "cost per 1M tokens", "quality"};
   for (std::size_t i = 0; i < std::min(points.size(), num_front + kMostBeatenRows); ++i) {
+    if (i >= kMostFrontRows && i < num_front) continue;
     const ParetoPoint& point = points[i];
     table.rows.push_back({i < num_front ? std::to_string(i + 1) : "–", point.label,
                           time_text(point.seconds), with_separators(point.gpus),
@@ -173,8 +175,10 @@ Figure scatter_figure(const std::vector<ParetoPoint>& points) {
       "nothing else is at least as good in everything that counts (the quality too, where it is "
       "given). A pale circle can be replaced by a diamond without loss.";
   if (num_front > kMostNumbers) {
-    figure.caption += fmt::format(" Of {} diamonds the first {} are listed; the table has all.",
-                                  num_front, kMostNumbers);
+    figure.caption += fmt::format(
+        " Of {} diamonds the first {} are listed; the table has {}.", num_front, kMostNumbers,
+        num_front > kMostFrontRows ? fmt::format("the first {}, --csv all", kMostFrontRows)
+                                   : "all");
   }
   const std::size_t num_drawn = shown.size() - num_front;
   if (num_drawn < num_beaten) {

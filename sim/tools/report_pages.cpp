@@ -181,6 +181,8 @@ void write_sweep_page(const Question& question, const MachineModel& machine,
   report::ReportData data = page("What nothing beats", question, "sweep", machine, job_of(0));
   data.answer =
       fmt::format("{} of {} configurations are beaten by none.", front.size(), points.size());
+  std::vector<bool> on_front(points.size(), false);
+  for (const Index i : front) on_front[static_cast<std::size_t>(i)] = true;
   for (std::size_t i = 0; i < points.size(); ++i) {
     const SweepPoint& point = points[i];
     if (!point.runs) continue;
@@ -193,7 +195,7 @@ void write_sweep_page(const Question& question, const MachineModel& machine,
         point.gpus,
         std::nullopt,
         std::nullopt,
-        std::find(front.begin(), front.end(), static_cast<Index>(i)) != front.end()};
+        on_front[i]};
     if (point.cost > 0) drawn.cost = point.cost;
     if (point.quality >= 0) drawn.quality = point.quality;
     data.pareto.push_back(std::move(drawn));
