@@ -7,7 +7,6 @@ namespace apb::sim {
 namespace {
 
 constexpr Index kShortest = 1024;
-constexpr Index kLongest = Index{1} << 28;
 
 /// A document too short for its anchor is none that does not fit.
 bool fits(const MachineProfile& machine, const Job& job) {
@@ -25,10 +24,11 @@ Index longest_prompt(const MachineProfile& machine, const JobOfLength& job_of) {
   if (!fits(machine, job_of(kShortest))) return 0;
   Index low = kShortest;
   Index high = 2 * kShortest;
-  while (high < kLongest && fits(machine, job_of(high))) {
+  while (high < kLongestPrompt && fits(machine, job_of(high))) {
     low = high;
     high *= 2;
   }
+  if (high == kLongestPrompt && fits(machine, job_of(high))) return high;
   while (high - low > low / 1000 + 1) {
     const Index middle = low + (high - low) / 2;
     (fits(machine, job_of(middle)) ? low : high) = middle;

@@ -213,6 +213,13 @@ TEST_CASE("the longest prompt fits, and a longer one does not", "[sim]") {
   }
 }
 
+TEST_CASE("where every prompt fits, the longest is the longest looked for", "[sim]") {
+  MachineProfile machine = round_machine();
+  machine.memory_bytes.number = 1e18;
+  const auto job_of = [](Index doc_len) { return usual_job(SimMethod::kApb, doc_len, 8); };
+  CHECK(longest_prompt(machine, job_of) == kLongestPrompt);
+}
+
 TEST_CASE("break-even: slower before, faster behind", "[sim]") {
   MachineProfile slow_links = round_machine();
   slow_links.collective_latency_s.number = 20e-3;  // 640 ms in all layers
