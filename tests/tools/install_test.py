@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tool_testing import ROOT, Checks, arguments, run, temporary_folder
 
-TOOLS = ("apb-case", "apb-demo", "apb-explain", "apb-run", "apb-sim", "apb-verify")
+ALWAYS = ("apb-case", "apb-demo", "apb-explain", "apb-run", "apb-sim", "apb-verify")
 CASE = ["--doc-len", 90, "--ranks", 3, "--anchor", 8, "--query-len", 3, "--keep", 6, "--q-heads", 4, "--kv-heads", 2,
         "--head-dim", 16]
 RECORD = "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON"
@@ -29,14 +29,15 @@ def installed(checks: Checks, build: Path, folder: Path) -> Path:
     return prefix
 
 
-def what_is_there(checks: Checks, prefix: Path) -> None:
+def what_is_there(checks: Checks, build: Path, prefix: Path) -> None:
+    tools = ALWAYS + (("apb-cuda",) if (build / "bin" / "apb-cuda").exists() else ())  # only where nvcc is
     listing = [path.relative_to(prefix).as_posix() for path in prefix.rglob("*") if path.is_file()]
-    for name in (*(f"bin/{tool}" for tool in TOOLS), "include/apb/reference/core/case/case_file.hpp",
+    for name in (*(f"bin/{tool}" for tool in tools), "include/apb/reference/core/case/case_file.hpp",
                  "include/apb/reference/core/apb_plugin.h", "share/apb/configs/models/llama-3.1-8b.json",
                  "share/apb/reference/tools/import/import.py", "share/apb/examples/find_package/CMakeLists.txt"):
         checks.that(name in listing, f"{name} must be installed", listing)
     strangers = [name for name in listing if not name.startswith("share/") and not name.endswith((".hpp", ".h", ".a", ".cmake"))]
-    checks.equal(sorted(strangers), sorted(f"bin/{tool}" for tool in TOOLS), "what is neither shared, header nor library")
+    checks.equal(sorted(strangers), sorted(f"bin/{tool}" for tool in tools), "what is neither shared, header nor library")
     checks.that(not any("tools/" in name for name in listing if name.startswith("include/")), "tools have no headers")
     for path in prefix.rglob("*.cmake"):
         checks.that(str(ROOT) not in path.read_text(), f"{path.name} must not point into the source tree")
@@ -148,7 +149,7 @@ def main() -> None:
     with temporary_folder() as name:
         folder = Path(name)
         prefix = installed(checks, Path(build), folder)
-        what_is_there(checks, prefix)
+        what_is_there(checks, Path(build), prefix)
         tools_work(checks, prefix, folder)
         foreign_project(checks, prefix, folder)
         components(checks, prefix, folder)
