@@ -40,7 +40,7 @@ ALLOWED = {
 # System headers that only some places may include: (pattern, places, in words).
 RESERVED = (
     (re.compile(r"mpi\.h$"), ("reference/comm/mpi_communicator.cpp",), "only mpi_communicator.cpp uses MPI"),
-    (re.compile(r"(cuda|cublas|cub/|nccl|nv)"), ("cuda/", "tests/"), "CUDA stays in cuda/"),
+    (re.compile(r"(cuda|cublas|cub/|nccl|nv)"), ("cuda/", "tests/", "examples/plugin_cuda/"), "CUDA stays in cuda/"),
 )
 SUFFIXES = {".c", ".cc", ".cpp", ".cu", ".cuh", ".h", ".hpp"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """apb cuda answers case files, and its kernel is a plug-in: apb verify passes both, and not what was changed.
 
-  case_test.py BIN_DIR PLUGIN
+  case_test.py BIN_DIR PLUGIN EXAMPLE_PLUGIN
 """
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CASES: dict[str, list[Any]] = {
 
 
 def main() -> None:
-    bin_dir, plugin = arguments(__doc__ or "", 2)
+    bin_dir, *plugins = arguments(__doc__ or "", 3)
     gpu, make, verify = (program(bin_dir, name) for name in ("apb-cuda", "apb-case", "apb-verify"))
     checks = Checks()
     with temporary_folder() as name:
@@ -66,8 +66,10 @@ def main() -> None:
                 checks.right(run([gpu, case, "--output", out]), "apb cuda, seed 1") and \
                 made("--dtype", "bfloat16", "--head-dim", 64, "--seed", 2):
             checks.equal(run([verify, case, out]).status, 1, "apb verify of another case's answers")
-        judged = run([verify, "--plugin", plugin], timeout=300)
-        checks.that(judged.status == 0 and b"PASS" in judged.out, "apb verify --plugin", f"{judged}\n{judged.out.decode()[-3000:]}")
+        for plugin in plugins:
+            judged = run([verify, "--plugin", plugin], timeout=300)
+            checks.that(judged.status == 0 and b"PASS" in judged.out, f"apb verify --plugin {plugin}",
+                        f"{judged}\n{judged.out.decode()[-3000:]}")
     checks.finish()
 
 
