@@ -57,9 +57,10 @@ struct PassingRoom {
   Index capacity;                 ///< rows of a slice: the most that any rank keeps
   DeviceBuffer<float> scores;     ///< [block_rows, num_kv_heads]
   DeviceBuffer<float> workspace;  ///< of the compressor
-  DeviceBuffer<T> score_query;    ///< [embedded_query_len, num_q_heads, head_dim], on rank 0
-  DeviceBuffer<T> kept;           ///< [2][num_kv_heads][capacity][head_dim]: what is sent
-  DeviceBuffer<T> gathered;       ///< [num_ranks] of these
+  DeviceBuffer<T>
+      score_query;  ///< [embedded_query_len, num_q_heads, head_dim]: what rank 1 sends to rank 0
+  DeviceBuffer<T> kept;      ///< [2][num_kv_heads][capacity][head_dim]: what is sent
+  DeviceBuffer<T> gathered;  ///< [num_ranks] of these
 };
 
 /// Which entries of one layer a rank kept.
