@@ -223,7 +223,7 @@ def pages(folder: Path) -> list[tuple[str, Path, list[str]]]:
         page = folder / f"{kind}.html"
         page.write_bytes(subprocess.run([sys.argv[1], kind], stdout=subprocess.PIPE, check=True).stdout)
         made.append((kind, page, SECTIONS))
-    for name, (command, sections, _) in COMMANDS.items():
+    for name, (command, sections, _) in COMMANDS.items() if sys.argv[2] != "-" else ():
         page = folder / f"{name}.html"
         subprocess.run([sys.argv[2], *command.split(), "--html", str(page)], stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL, check=True)
