@@ -28,16 +28,6 @@ void done(const GpuRank& rank, LayerPart part) {
   if (rank.on_part) rank.on_part(part);
 }
 
-/// The first anchor row that holds a query token; the embedded query is one run.
-Index first_query_row(const RankLayout& layout) {
-  Index row = 0;
-  for (const RowRun& run : layout.runs) {
-    if (run.source == RowSource::kQuery) return row;
-    row += run.count;
-  }
-  throw BadInput("cuda prefill", "compressor", "query_aware", "used with an embedded query");
-}
-
 /// Rows of the embedded query that this rank scores with. Rank 0 holds none: it receives rank 1's.
 template <class T>
 DeviceHeads<const T> score_query(GpuRank& rank, const LayerRoom<T>& room,
@@ -46,7 +36,9 @@ DeviceHeads<const T> score_query(GpuRank& rank, const LayerRoom<T>& room,
   const int self = rank.communicator.rank();
   const auto received =
       DeviceHeads<T>::rows_first(passing.score_query.data(), rows, room.num_q_heads, room.head_dim);
-  const auto own = [&] { return room.query().slice(first_query_row(rank.rank_layout()), rows); };
+  const auto own = [&] {
+    return room.query().slice(rank.rank_layout().embedded_query().value().first, rows);
+  };
   if (self <= 1) {  // the rows of a fused product lie apart: they are sent packed
     const Index columns = room.num_q_heads * room.head_dim;
     if (self == 1) {

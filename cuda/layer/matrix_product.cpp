@@ -7,7 +7,6 @@
 #include <map>
 #include <tuple>
 #include <type_traits>
-#include <vector>
 
 #include "cuda/device_buffer.hpp"
 #include "cuda/error.hpp"
@@ -18,8 +17,6 @@ namespace {
 constexpr const char* kWhere = "cuda product";
 /// What NVIDIA recommends for Hopper.
 constexpr std::size_t kWorkspaceBytes = std::size_t{32} << 20;
-/// Algorithms that are asked for.
-constexpr int kMostAlgorithms = 8;
 
 void check_cublas(cublasStatus_t status,
                   const std::source_location& where = std::source_location::current()) {
@@ -77,7 +74,7 @@ using Key = std::tuple<cudaDataType_t, cudaDataType_t, Index, Index, Index, Inde
 struct Plan {
   Description description;
   Layout w, x, y;
-  std::vector<cublasLtMatmulHeuristicResult_t> algorithms;
+  cublasLtMatmulAlgo_t algorithm;
 };
 
 template <class T, class Out>
@@ -118,17 +115,17 @@ class MatrixProducts::Plans {
   }
 
   template <class T, class Out>
-  void enqueue(std::size_t algorithm, const MatrixProduct<T, Out>& product, cudaStream_t stream) {
+  void enqueue(const MatrixProduct<T, Out>& product, cudaStream_t stream) {
     Plan& plan = plan_of(product);
     if (product.bias != nullptr) {
       set(plan.description, CUBLASLT_MATMUL_DESC_BIAS_POINTER, product.bias);
     }
     const float alpha = 1;
     const float beta = product.add ? 1 : 0;
-    check_cublas(cublasLtMatmul(
-        handle_.get(), plan.description.get(), &alpha, product.w, plan.w.get(), product.x.data,
-        plan.x.get(), &beta, product.y.data, plan.y.get(), product.y.data, plan.y.get(),
-        &plan.algorithms.at(algorithm).algo, workspace_.data(), workspace_.size(), stream));
+    check_cublas(cublasLtMatmul(handle_.get(), plan.description.get(), &alpha, product.w,
+                                plan.w.get(), product.x.data, plan.x.get(), &beta, product.y.data,
+                                plan.y.get(), product.y.data, plan.y.get(), &plan.algorithm,
+                                workspace_.data(), workspace_.size(), stream));
   }
 
  private:
@@ -166,13 +163,13 @@ class MatrixProducts::Plans {
     set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment(y.data));
     set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment(y.data));
 
-    plan.algorithms.resize(kMostAlgorithms);
+    cublasLtMatmulHeuristicResult_t best{};
     int found = 0;
-    check_cublas(cublasLtMatmulAlgoGetHeuristic(
-        handle_.get(), plan.description.get(), plan.w.get(), plan.x.get(), plan.y.get(),
-        plan.y.get(), preference.get(), kMostAlgorithms, plan.algorithms.data(), &found));
+    check_cublas(cublasLtMatmulAlgoGetHeuristic(handle_.get(), plan.description.get(), plan.w.get(),
+                                                plan.x.get(), plan.y.get(), plan.y.get(),
+                                                preference.get(), 1, &best, &found));
     if (found == 0) check_cublas(CUBLAS_STATUS_NOT_SUPPORTED);
-    plan.algorithms.resize(static_cast<std::size_t>(found));
+    plan.algorithm = best.algo;
     return plan;
   }
 
@@ -186,35 +183,13 @@ MatrixProducts::~MatrixProducts() = default;
 
 template <class T, class Out>
 void MatrixProducts::enqueue(const MatrixProduct<T, Out>& product, cudaStream_t stream) {
-  enqueue_by(0, product, stream);
-}
-
-template <class T, class Out>
-int MatrixProducts::num_algorithms(const MatrixProduct<T, Out>& product) {
   check_shapes(product);
-  return static_cast<int>(plans_->plan_of(product).algorithms.size());
-}
-
-template <class T, class Out>
-void MatrixProducts::enqueue_by(int algorithm, const MatrixProduct<T, Out>& product,
-                                cudaStream_t stream) {
-  check_shapes(product);
-  if (product.x.rows == 0) return;
-  plans_->enqueue(static_cast<std::size_t>(algorithm), product, stream);
+  if (product.x.rows > 0) plans_->enqueue(product, stream);
 }
 
 template void MatrixProducts::enqueue(const MatrixProduct<Bfloat16, Bfloat16>&, cudaStream_t);
 template void MatrixProducts::enqueue(const MatrixProduct<Bfloat16, float>&, cudaStream_t);
 template void MatrixProducts::enqueue(const MatrixProduct<Float16, Float16>&, cudaStream_t);
 template void MatrixProducts::enqueue(const MatrixProduct<Float16, float>&, cudaStream_t);
-template int MatrixProducts::num_algorithms(const MatrixProduct<Bfloat16, Bfloat16>&);
-template int MatrixProducts::num_algorithms(const MatrixProduct<Bfloat16, float>&);
-template int MatrixProducts::num_algorithms(const MatrixProduct<Float16, Float16>&);
-template int MatrixProducts::num_algorithms(const MatrixProduct<Float16, float>&);
-template void MatrixProducts::enqueue_by(int, const MatrixProduct<Bfloat16, Bfloat16>&,
-                                         cudaStream_t);
-template void MatrixProducts::enqueue_by(int, const MatrixProduct<Bfloat16, float>&, cudaStream_t);
-template void MatrixProducts::enqueue_by(int, const MatrixProduct<Float16, Float16>&, cudaStream_t);
-template void MatrixProducts::enqueue_by(int, const MatrixProduct<Float16, float>&, cudaStream_t);
 
 }  // namespace apb::cuda

@@ -42,14 +42,6 @@ class MatrixProducts {
   template <class T, class Out>
   void enqueue(const MatrixProduct<T, Out>& product, cudaStream_t stream);
 
-  /// Algorithms that cuBLASLt offers for this product, best by its own estimate first. For
-  /// benchmarks, which ask how good the first is.
-  template <class T, class Out>
-  [[nodiscard]] int num_algorithms(const MatrixProduct<T, Out>& product);
-  /// As enqueue, by the algorithm of that number.
-  template <class T, class Out>
-  void enqueue_by(int algorithm, const MatrixProduct<T, Out>& product, cudaStream_t stream);
-
  private:
   class Plans;
   std::unique_ptr<Plans> plans_;

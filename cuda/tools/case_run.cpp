@@ -9,6 +9,7 @@
 #include "cuda/selection/pool_importance.hpp"
 #include "cuda/selection/select_and_pack.hpp"
 #include "cuda/stream.hpp"
+#include "reference/core/case/score_query.hpp"
 #include "reference/core/error.hpp"
 
 namespace apb::cuda {
@@ -49,25 +50,6 @@ HeadsTensor<double> read_heads(const DeviceBuffer<T>& memory, Index rows, Index 
   std::transform(values.begin(), values.end(), result.values().begin(),
                  [](T value) { return static_cast<double>(static_cast<float>(value)); });
   return result;
-}
-
-/// Query rows that a rank scored with: stored, or its own anchor's, or (rank 0) rank 1's; none if
-/// the case does not hold them.
-std::optional<HeadsTensor<double>> score_query(const CaseFile& case_file, const CaseRank& rank) {
-  if (rank.score_query) return rank.score_query;
-  for (const CaseRank& holder : case_file.ranks) {
-    if (holder.rank != std::max(rank.rank, 1)) continue;
-    Index row = 0;
-    for (const RowRun& run : holder.layout.runs) {
-      if (run.source == RowSource::kQuery) {
-        HeadsTensor<double> rows(0, holder.query.heads(), holder.query.head_dim());
-        rows.append(holder.query.view().slice(row, run.count));
-        return rows;
-      }
-      row += run.count;
-    }
-  }
-  return std::nullopt;
 }
 
 template <class T>

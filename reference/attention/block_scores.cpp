@@ -13,16 +13,6 @@ std::uint64_t mix(std::uint64_t bits) {
   return bits ^ (bits >> 31U);
 }
 
-/// The first anchor row that holds a query token; the embedded query is one run.
-Index first_query_row(const RankLayout& layout) {
-  Index row = 0;
-  for (const RowRun& run : layout.runs) {
-    if (run.source == RowSource::kQuery) return row;
-    row += run.count;
-  }
-  throw std::logic_error("query_aware: this rank holds no query");
-}
-
 }  // namespace
 
 bool scores_with_heads(const ApbConfig& config) {
@@ -62,7 +52,7 @@ HeadsTensor<Scalar> embedded_query_rows(const ApbConfig& config, const RankLayou
                                         Communicator& communicator) {
   HeadsTensor<Scalar> rows(0, query.heads, query.head_dim);
   if (communicator.rank() > 0) {
-    rows.append(query.slice(first_query_row(layout), config.embedded_query_len));
+    rows.append(query.slice(layout.embedded_query().value().first, config.embedded_query_len));
     if (communicator.rank() == 1) {
       (void)communicator.send_recv<Scalar>(0, rows.values(), Communicator::kNobody, 0);
     }

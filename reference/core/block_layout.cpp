@@ -64,6 +64,15 @@ int RankLayout::token(Index row, const std::vector<int>& document,
   return source.at(static_cast<std::size_t>(run->first + offset));
 }
 
+std::optional<RowRange> RankLayout::embedded_query() const {
+  Index row = 0;
+  for (const RowRun& run : runs) {
+    if (run.source == RowSource::kQuery) return RowRange{row, run.count};
+    row += run.count;
+  }
+  return std::nullopt;
+}
+
 Index RankLayout::cached_rows() const {
   Index rows = 0;
   for (const RowRange& range : cached) rows += range.count;

@@ -85,6 +85,8 @@ struct RankLayout {
   /// \param document,query token ids; query must hold the embedded query
   [[nodiscard]] int token(Index row, const std::vector<int>& document,
                           const std::vector<int>& query) const;
+  /// Rows of the embedded query, which is one run; none where the rank holds no query.
+  [[nodiscard]] std::optional<RowRange> embedded_query() const;
   /// Rows in the cache after prefill.
   [[nodiscard]] Index cached_rows() const;
   /// Where a document token stands in the cache, if it is there.

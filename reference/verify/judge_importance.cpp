@@ -6,6 +6,7 @@
 #include "reference/attention/block_scores.hpp"
 #include "reference/attention/retaining_head.hpp"
 #include "reference/attention/selection.hpp"
+#include "reference/core/case/score_query.hpp"
 #include "reference/verify/judge_selection.hpp"
 
 namespace apb {
@@ -16,24 +17,6 @@ struct ImportanceTruth {
   Matrix<double> value;
   Matrix<double> tolerance;
 };
-
-/// Query rows that a rank scores with: stored, or its own anchor's, or (rank 0) rank 1's.
-std::optional<HeadsTensor<double>> score_query(const CaseFile& case_file, const CaseRank& rank) {
-  if (rank.score_query) return rank.score_query;
-  for (const CaseRank& holder : case_file.ranks) {
-    if (holder.rank != std::max(rank.rank, 1)) continue;
-    Index row = 0;
-    for (const RowRun& run : holder.layout.runs) {
-      if (run.source == RowSource::kQuery) {
-        HeadsTensor<double> rows(0, holder.query.heads(), holder.query.head_dim());
-        rows.append(holder.query.view().slice(row, run.count));
-        return rows;
-      }
-      row += run.count;
-    }
-  }
-  return std::nullopt;
-}
 
 HeadsTensor<double> absolute(HeadsTensor<double> tensor) {
   for (double& value : tensor.values()) value = std::abs(value);

@@ -7,7 +7,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "reference/attention/selection.hpp"
 #include "reference/model/decode.hpp"
 #include "tests/cuda/device_matrix.hpp"
 #include "tests/cuda/gpu_model.hpp"
