@@ -14,7 +14,6 @@
 #include "reference/launch/launch.hpp"
 #include "reference/model_io/request_json.hpp"
 #include "reference/model_io/run_request.hpp"
-#include "reference/model_io/trace_file.hpp"
 #ifdef APB_HAS_NCCL
 #include "cuda/comm/nccl_communicator.hpp"
 #endif
@@ -51,19 +50,6 @@ ExitStatus run_case(const CaseOptions& options) {
   return ExitStatus::kRight;
 }
 
-void report(const nlohmann::json& job, const EvaluationRequest& request, const ModelSource& model,
-            const Evaluation<float>& evaluation) {
-  if (const std::string trace = job.at("trace_path"); !trace.empty()) {
-    write_trace(trace, request, evaluation);
-  }
-  const RunReport report = make_report(request, evaluation, model.tokenizer());
-  if (job.at("json").get<bool>()) {
-    print_json(request, report);
-  } else {
-    print_table(request, report);
-  }
-}
-
 /// All ranks of the job that this process has: one of an MPI run, or all of them.
 template <class T>
 ExitStatus run_job(const RankEnvironment& process, Transport transport, const nlohmann::json& job) {
@@ -80,7 +66,7 @@ ExitStatus run_job(const RankEnvironment& process, Transport transport, const nl
         evaluate(request, model, communicator, [&](Index layers) { progress.done(layers); });
     if (communicator.rank() != 0) return;
     progress.clear();
-    report(job, request, source, evaluation);
+    report_results(job, request, source.tokenizer(), evaluation);
   };
   if (transport == Transport::kLocal) {
     run_loopback_ranks(request.config.num_ranks, run_rank);

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "reference/model_io/request_json.hpp"
+#include "reference/model_io/trace_file.hpp"
 
 namespace apb {
 
@@ -33,6 +34,20 @@ RunReport make_report(const EvaluationRequest& request, const Evaluation<Scalar>
          static_cast<double>(all.bytes_received) / static_cast<double>(std::ssize(layers))});
   }
   return report;
+}
+
+template <class Scalar>
+void report_results(const nlohmann::json& job, const EvaluationRequest& request,
+                    const Tokenizer& tokenizer, const Evaluation<Scalar>& evaluation) {
+  if (const std::string trace = job.at("trace_path"); !trace.empty()) {
+    write_trace(trace, request, evaluation);
+  }
+  const RunReport report = make_report(request, evaluation, tokenizer);
+  if (job.at("json").get<bool>()) {
+    print_json(request, report);
+  } else {
+    print_table(request, report);
+  }
 }
 
 void print_table(const EvaluationRequest& request, const RunReport& report) {
@@ -81,6 +96,10 @@ void print_json(const EvaluationRequest& request, const RunReport& report) {
   fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
+template void report_results(const nlohmann::json&, const EvaluationRequest&, const Tokenizer&,
+                             const Evaluation<float>&);
+template void report_results(const nlohmann::json&, const EvaluationRequest&, const Tokenizer&,
+                             const Evaluation<double>&);
 template RunReport make_report(const EvaluationRequest&, const Evaluation<float>&,
                                const Tokenizer&);
 template RunReport make_report(const EvaluationRequest&, const Evaluation<double>&,

@@ -2,6 +2,7 @@
 /// \file
 /// What is printed of a model run.
 
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,6 +37,11 @@ template <class Scalar>
 [[nodiscard]] RunReport make_report(const EvaluationRequest& request,
                                     const Evaluation<Scalar>& evaluation,
                                     const Tokenizer& tokenizer);
+
+/// Writes the trace and prints what the job asks for (run_request.hpp).
+template <class Scalar>
+void report_results(const nlohmann::json& job, const EvaluationRequest& request,
+                    const Tokenizer& tokenizer, const Evaluation<Scalar>& evaluation);
 
 /// A few lines and a table.
 void print_table(const EvaluationRequest& request, const RunReport& report);

@@ -6,7 +6,6 @@
 #include "reference/model_io/request_json.hpp"
 #include "reference/model_io/run_report.hpp"
 #include "reference/model_io/run_request.hpp"
-#include "reference/model_io/trace_file.hpp"
 
 namespace apb {
 namespace {
@@ -26,15 +25,7 @@ ExitStatus run_job(const RankEnvironment& rank, const nlohmann::json& job,
   if (rank.communicator.rank() != 0) return ExitStatus::kRight;
 
   progress.clear();
-  if (const std::string trace = job.at("trace_path"); !trace.empty()) {
-    write_trace(trace, request, evaluation);
-  }
-  const RunReport report = make_report(request, evaluation, model.tokenizer());
-  if (job.at("json").get<bool>()) {
-    print_json(request, report);
-  } else {
-    print_table(request, report);
-  }
+  report_results(job, request, model.tokenizer(), evaluation);
   return ExitStatus::kRight;
 }
 
