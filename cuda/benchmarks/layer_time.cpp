@@ -9,12 +9,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <exception>
 
+#include "cuda/benchmarks/random_model.hpp"
+#include "cuda/benchmarks/random_values.hpp"
 #include "cuda/benchmarks/timing.hpp"
-#include "cuda/model/random_values.hpp"
 #include "cuda/prefill.hpp"
 #include "reference/core/weights/model_shape_file.hpp"
 
@@ -114,7 +116,7 @@ void run(const std::string& model_path, Index doc_len, int num_ranks, int repeat
   full = method_config(Method::kFull, full);
 
   const Stream stream;
-  const auto model = random_model<Bfloat16>(shape, 1, kRetainingHidden, 1, stream.get());
+  const auto model = random_model(shape, 1, kRetainingHidden, 1, stream.get());
   stream.synchronize();
   fmt::print("{}, {} tokens, {} ranks, one layer on one {}: ms, exchanges left out\n", shape.name,
              doc_len, num_ranks, device_name());

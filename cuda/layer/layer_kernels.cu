@@ -2,6 +2,7 @@
 
 #include "cuda/check.hpp"
 #include "cuda/layer/layer_kernels.hpp"
+#include "cuda/layer/silu.cuh"
 
 namespace apb::cuda {
 namespace {
@@ -55,11 +56,6 @@ __global__ void rms_norm_kernel(DeviceRows<const T> x, const T* weight, float ep
     to[i] = {T(static_cast<float>(pair.first) * factor * static_cast<float>(its_weight.first)),
              T(static_cast<float>(pair.second) * factor * static_cast<float>(its_weight.second))};
   }
-}
-
-/// silu(x) = x / (1 + exp(-x)); 0 for -inf.
-__device__ float silu(float x) {
-  return x == -INFINITY ? 0 : x / (1 + expf(-x));
 }
 
 /// Grid: (pieces of a row, rows).

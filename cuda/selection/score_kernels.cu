@@ -1,4 +1,6 @@
 #include "cuda/check.hpp"
+#include "cuda/layer/silu.cuh"
+#include "cuda/mix_bits.cuh"
 #include "cuda/selection/score_kernels.hpp"
 
 namespace apb::cuda {
@@ -12,11 +14,6 @@ constexpr int kHeadsAtOnce = 8;
 __device__ float sum_of_warp(float value) {
   for (int step = 16; step > 0; step /= 2) value += __shfl_xor_sync(~0U, value, step);
   return value;
-}
-
-/// x / (1 + exp(-x)); 0 for -inf.
-__device__ float silu(float x) {
-  return x == -INFINITY ? 0 : x / (1 + expf(-x));
 }
 
 /// A warp a row.
@@ -76,14 +73,6 @@ __global__ void query_aware_kernel(DeviceHeads<const T> key, const float* mean_q
   }
   dot = sum_of_warp(dot);
   if (threadIdx.x % 32 == 0) scores[pair] = dot;
-}
-
-/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): every input bit moves every output bit.
-__device__ std::uint64_t mix(std::uint64_t bits) {
-  bits += 0x9e3779b97f4a7c15U;
-  bits = (bits ^ (bits >> 30U)) * 0xbf58476d1ce4e5b9U;
-  bits = (bits ^ (bits >> 27U)) * 0x94d049bb133111ebU;
-  return bits ^ (bits >> 31U);
 }
 
 /// A thread a score.

@@ -1,18 +1,11 @@
+#include "cuda/benchmarks/random_values.hpp"
 #include "cuda/check.hpp"
-#include "cuda/model/random_values.hpp"
+#include "cuda/mix_bits.cuh"
 
 namespace apb::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-
-/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014).
-__device__ std::uint64_t mix(std::uint64_t bits) {
-  bits += 0x9e3779b97f4a7c15U;
-  bits = (bits ^ (bits >> 30U)) * 0xbf58476d1ce4e5b9U;
-  bits = (bits ^ (bits >> 27U)) * 0x94d049bb133111ebU;
-  return bits ^ (bits >> 31U);
-}
 
 /// A thread an element; Box and Muller's way from two uniform numbers to a normal one.
 template <class T>
@@ -38,7 +31,5 @@ void fill_normal(T* values, Index count, double deviation, std::uint64_t seed,
 }
 
 template void fill_normal(Bfloat16*, Index, double, std::uint64_t, cudaStream_t);
-template void fill_normal(Float16*, Index, double, std::uint64_t, cudaStream_t);
-template void fill_normal(float*, Index, double, std::uint64_t, cudaStream_t);
 
 }  // namespace apb::cuda

@@ -11,7 +11,7 @@
 namespace apb::cuda {
 
 /// Enqueues normally distributed values of mean 0: the same for the same seed, whatever the device.
-/// T is Bfloat16, Float16 or float.
+/// T is Bfloat16.
 template <class T>
 void fill_normal(T* values, Index count, double deviation, std::uint64_t seed, cudaStream_t stream);
 
