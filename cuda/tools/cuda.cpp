@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <filesystem>
+
 #include "cuda/comm/choose_gpu.hpp"
 #include "cuda/comm/loopback.hpp"
 #include "cuda/stream.hpp"
@@ -10,6 +12,7 @@
 #include "cuda/tools/model_run.hpp"
 #include "reference/cli/progress.hpp"
 #include "reference/cli/tool_main.hpp"
+#include "reference/core/hdf5/hdf5_file.hpp"
 #include "reference/core/hdf5/hdf5_guard.hpp"
 #include "reference/launch/launch.hpp"
 #include "reference/model_io/request_json.hpp"
@@ -34,10 +37,19 @@ nlohmann::json prepare_case(const CLI::App& app, const CaseOptions& options) {
   if (options.output_path.empty()) {
     throw BadInput("--output is missing: where the answers of the case go");
   }
-  if (app.count("--text") > 0 || app.count("--query") > 0) {
-    throw BadInput(options.case_path + ": a case file or --text with --query, not both");
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string name = option->get_single_name();
+    if (option->count() > 0 && name != "CASE" && name != "output") {
+      throw BadInput(fmt::format("--{}: goes with --text, not with a case file ({})", name,
+                                 options.case_path));
+    }
   }
   check_hdf5_in_child(options.case_path);
+  std::error_code not_there;
+  if (std::filesystem::equivalent(options.case_path, options.output_path, not_there)) {
+    throw BadInput("cuda", "output", options.output_path, "another file than the case");
+  }
+  Hdf5Writer(options.output_path);  // refuse now, not at the end
   return {};
 }
 

@@ -63,7 +63,9 @@ ExitStatus launch(
   const RunEnding ending = ending_of(program);
   if (started_as_rank()) {
     return run_ranks(Transport::kMpi, num_ranks, ending, [&](const RankEnvironment& rank) {
-      return work(rank, share_job(rank.communicator, receive_job));
+      const ExitStatus status = work(rank, share_job(rank.communicator, receive_job));
+      if (rank.communicator.rank() == 0) report_finished();
+      return status;
     });
   }
   const auto process = launched_process();

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -21,9 +22,11 @@ namespace apb {
 namespace {
 
 /// Set in ranks: the file that holds their job, and the pipe into which rank 0 writes a byte when
-/// all have found together.
+/// all have found together, and another when it has finished.
 constexpr const char* kJobVariable = "APB_JOB";
-constexpr const char* kStartedVariable = "APB_STARTED";
+constexpr const char* kNewsVariable = "APB_NEWS";
+constexpr char kStarted = '+';
+constexpr char kFinished = '.';
 constexpr const char* kJobName = "apb-job";
 
 /// Ranks add this to their exit status, so that a status that mpiexec makes up for a killed rank
@@ -58,7 +61,7 @@ class JobForRanks {
       throw CannotRun("cannot hold the job in memory");
     }
     setenv(kJobVariable, shared_path(job_.get()).c_str(), 1);
-    setenv(kStartedVariable, shared_path(started_.write_end.get()).c_str(), 1);
+    setenv(kNewsVariable, shared_path(news_.write_end.get()).c_str(), 1);
   }
   JobForRanks(const JobForRanks&) = delete;
   JobForRanks& operator=(const JobForRanks&) = delete;
@@ -66,15 +69,23 @@ class JobForRanks {
   JobForRanks& operator=(JobForRanks&&) = delete;
   ~JobForRanks() {
     unsetenv(kJobVariable);
-    unsetenv(kStartedVariable);
+    unsetenv(kNewsVariable);
   }
 
   /// Can be read when all ranks have found together.
-  [[nodiscard]] int started() const { return started_.read_end.get(); }
+  [[nodiscard]] int started() const { return news_.read_end.get(); }
+
+  /// Whether rank 0 has finished. To be asked once, when no rank is left.
+  [[nodiscard]] bool finished() const {
+    std::array<char, 2> news{};
+    fcntl(news_.read_end.get(), F_SETFL, O_NONBLOCK);
+    const ssize_t count = read(news_.read_end.get(), news.data(), news.size());
+    return count == 2 && news[1] == kFinished;
+  }
 
  private:
   Descriptor job_;  ///< in memory: gone with us
-  Pipe started_;
+  Pipe news_;
 };
 
 /// What the launcher that we start needs to be told. All our ranks run on this machine.
@@ -162,6 +173,12 @@ bool is_job(const char* path) {
       .starts_with(fmt::format("/memfd:{}", kJobName));
 }
 
+/// A byte for the process that started the ranks.
+void tell(char news) {
+  const char* const pipe = std::getenv(kNewsVariable);
+  if (pipe != nullptr) std::ofstream(pipe) << news;
+}
+
 }  // namespace
 
 ExitStatus run_own_ranks(int num_ranks, const nlohmann::json& job) {
@@ -176,7 +193,11 @@ ExitStatus run_own_ranks(int num_ranks, const nlohmann::json& job) {
   follower.follow(output.read_end.get(), job_for_ranks.started());
   const int code = ranks.wait();
   if (!follower.reason().empty()) throw CannotRun(follower.reason());
-  if (code == 0) return ExitStatus::kRight;
+  if (code == 0 && job_for_ranks.finished()) return ExitStatus::kRight;
+  if (code == 0) {
+    throw CannotRun(
+        fmt::format("{} ended before rank 0 had finished: was it told to?", APB_MPIEXEC));
+  }
   const int status = code - kRankExitOffset;
   if (status >= 1 && status <= 3) return static_cast<ExitStatus>(status);
   throw CannotRun(fmt::format("a rank died; {} ended with {}", APB_MPIEXEC, code));
@@ -195,11 +216,15 @@ bool started_as_rank() {
 }
 
 std::string receive_job() {
-  const char* const started = std::getenv(kStartedVariable);
-  if (started != nullptr) std::ofstream(started) << '+';
+  tell(kStarted);
   std::ifstream file(std::getenv(kJobVariable));
   if (!file.is_open()) throw CannotRun("the process that started this rank is gone");
   return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void report_finished() {
+  if (std::fflush(stdout) != 0) throw CannotRun("standard output cannot be written");
+  tell(kFinished);
 }
 
 int rank_exit_code(ExitStatus status) {

@@ -223,9 +223,15 @@ Job job_of(const Question& question, const ModelSizes& model, SimMethod method, 
 }
 
 Job job_of(const Question& question) {
-  return job_of(question, model_of(question.model), parse_sim_method(question.method),
-                parse_tokens(question.tokens.front(), "tokens"), question.ranks.front(),
-                question.anchor.front(), question.keep.front());
+  const Job job = job_of(question, model_of(question.model), parse_sim_method(question.method),
+                         parse_tokens(question.tokens.front(), "tokens"), question.ranks.front(),
+                         question.anchor.front(), question.keep.front());
+  if (!question.block_lens.empty() && job.lengths.block_lens.empty()) {
+    throw BadInput(
+        "sim", "block-lens", fmt::format("{}", fmt::join(question.block_lens, ",")),
+        fmt::format("left out with {}, which cuts the document itself", question.method));
+  }
+  return job;
 }
 
 }  // namespace apb::sim

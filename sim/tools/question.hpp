@@ -66,7 +66,8 @@ void add_output_options(CLI::App& command, Question& question, bool csv, bool ht
 [[nodiscard]] Job job_of(const Question& question, const ModelSizes& model, SimMethod method,
                          Index doc_len, Index ranks, const std::string& anchor = "auto",
                          const std::string& keep = "auto");
-/// The only one, of a question without lists.
+/// The only one, of a question without lists. \throws BadInput too if block lengths are given to a
+/// method that has its own
 [[nodiscard]] Job job_of(const Question& question);
 
 }  // namespace apb::sim

@@ -39,7 +39,11 @@ def main() -> None:
         if made("--dtype", "bfloat16", "--head-dim", 80):
             checks.refused(run([gpu, case, "--output", out]), "heads of 80", "head_dim = 80", "64 or 128")
             checks.refused(run([gpu, case]), "no --output", "--output is missing")
-            checks.refused(run([gpu, case, "--output", out, "--text", "x"]), "a case and a text", "not both")
+            checks.refused(run([gpu, case, "--output", out, "--text", "x"]), "a case and a text", "--text", "case file")
+            for words in (["--ranks", 3], ["--precision", "fp16"], ["--transport", "mpi"], ["--json"], ["--method", "ring"]):
+                checks.refused(run([gpu, case, "--output", out, *words]), f"a case and {words[0]}", words[0], "case file")
+            checks.refused(run([gpu, case, "--output", case]), "the case as its own output", "another file")
+            checks.refused(run([gpu, case, "--output", folder / "none" / "out.h5"]), "no such folder", "none")
         checks.that(not out.exists(), "a refused run must leave nothing")
         if made("--dtype", "bfloat16", "--head-dim", 64):
             probe = run([gpu, case, "--output", out])

@@ -239,6 +239,39 @@ def kill_launcher(checks: Checks, tool: Path, folder: Path, with_signal: signal.
         run.clean_up()
 
 
+def stop_mpiexec(checks: Checks, tool: Path, folder: Path, with_signal: signal.Signals) -> None:
+    """mpiexec is told to end at various moments of short runs. It then ends with 0 now and then: right is only what is whole."""
+    (folder / "text").write_bytes(b"There is something in this text that fills it. " * 40)
+    command = [tool, "--toy", "--text", folder / "text", "--query", "Where?", "--ranks", "3", "--transport", "mpi", "--json"]
+    stopped = 0
+    for attempt in range(40):
+        process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, env=environment(), start_new_session=True,
+                                   preexec_fn=default_signals)
+        time.sleep(0.03 + 0.006 * attempt)
+        for pid in descendants(process.pid):
+            try:
+                if "mpi" in Path(f"/proc/{pid}/comm").read_text():
+                    os.kill(pid, with_signal)
+                    break
+            except OSError:
+                continue
+        try:
+            out, err = process.communicate(timeout=ALLOWED_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            checks.that(False, f"mpiexec told to end by {with_signal.name}: the run hangs")
+            continue
+        what = f"{with_signal.name} to mpiexec, run {attempt}: status {process.returncode}"
+        if process.returncode == 0:
+            checks.that(out.startswith(b"{") and b'"answer"' in out and out.rstrip().endswith(b"}"),
+                        f"{what} must come with a whole answer", out[:200])
+        else:
+            stopped += 1
+            checks.that(process.returncode == 3 and b"apb-run: " in err, f"{what} must be 3, and say why", err[-300:])
+    checks.that(stopped > 10, f"{with_signal.name}: {stopped} of 40 runs were stopped")
+
+
 def main() -> None:
     if not Path("/proc/self/stat").exists():
         skip("not on this machine: /proc, to find the rank processes")
@@ -256,6 +289,8 @@ def main() -> None:
         for index, (number, with_signal, in_decode, method) in enumerate(cases):
             kill_rank(checks, tool, root / f"rank_{index}", number, with_signal, in_decode, method)
         kill_at_start(checks, tool, root / "start")
+        for with_signal in (signal.SIGTERM, signal.SIGINT):
+            stop_mpiexec(checks, tool, root, with_signal)
         # Not SIGHUP: UCX, which Debian's MPICH loads, takes it for its debugger.
         launchers = [(signal.SIGKILL, False, True), (signal.SIGTERM, False, False), (signal.SIGINT, True, True)]
         for index, (with_signal, whole_group, in_decode) in enumerate(launchers):

@@ -57,6 +57,8 @@ BAD_QUESTIONS: list[tuple[list[str], list[str]]] = [
     (["--block-lens", "16384,16384"], ["block_lens", "2 lengths", "8"]),
     (["--ranks", "2", "--block-lens", "65536,65535"], ["block_lens", "131071", "131072"]),
     (["--ranks", "2", "--block-lens", "131073,-1"], ["block-lens", "-1"]),
+    *((["--method", method, "--ranks", "2", "--block-lens", "65536,65536"], ["block-lens = 65536,65536", method])
+      for method in ("zigzag_ring", "all_gather", "spava", "full", "tensor_parallel", "minference")),
     (["--nics", "0", "--ranks", "16"], ["16", "8", "network"]),
     (["--nics", "0", "--pp", "2"], ["16", "8", "network"]),
     (["--nics", "0", "--method", "full", "--pp", "16"], ["16", "8", "network"]),
