@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::size_t kMostWarnings = 5;
 
-struct Options {
+struct CalibrateOptions {
   std::string machine;
   std::string out;
   std::string name;
@@ -34,7 +34,7 @@ struct Options {
   Index nodes = 0;
 };
 
-Measurements read_all(const Options& options) {
+Measurements read_all(const CalibrateOptions& options) {
   Measurements measured;
   NcclTestsHints hints{{}, options.ranks, options.nodes};
   const auto kind = std::ranges::find(kCollectiveNames, options.collective);
@@ -50,7 +50,7 @@ Measurements read_all(const Options& options) {
   return measured;
 }
 
-std::string source_note(const Options& options) {
+std::string source_note(const CalibrateOptions& options) {
   std::vector<std::string> files;
   for (const auto* list :
        {&options.nccl_tests, &options.gemm, &options.attention, &options.bench}) {
@@ -85,7 +85,7 @@ void print_findings(const MachineProfile& profile, const std::string& file) {
   if (warnings > kMostWarnings) fmt::print("and {} more warnings\n", warnings - kMostWarnings);
 }
 
-ExitStatus run(const Options& options) {
+ExitStatus run_calibrate(const CalibrateOptions& options) {
   if (!options.out.ends_with(".json")) {
     throw BadInput("command line", "--out", options.out, "a .json file");
   }
@@ -119,7 +119,7 @@ ExitStatus run(const Options& options) {
 }  // namespace
 
 void add_calibrate_command(CLI::App& sim, Work& work) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<CalibrateOptions>();
   CLI::App* command =
       sim.add_subcommand("calibrate", "a machine profile from your own measurements");
   command
@@ -145,7 +145,7 @@ void add_calibrate_command(CLI::App& sim, Work& work) {
       ->capture_default_str();
   command->add_option("--name", options->name, "the profile's name (default: the file's)");
   command->add_option("--note", options->note, "date, driver and library versions, for the source");
-  command->callback([options, &work] { work = [options] { return run(*options); }; });
+  command->callback([options, &work] { work = [options] { return run_calibrate(*options); }; });
 }
 
 }  // namespace apb::sim

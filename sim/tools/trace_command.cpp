@@ -15,7 +15,7 @@
 namespace apb::sim {
 namespace {
 
-struct Options {
+struct TraceOptions {
   Question question;
   std::string out;
   Index layers = 4;
@@ -54,7 +54,7 @@ nlohmann::ordered_json trace_of(const MachineModel& machine, const Job& job, Ind
           {"traceEvents", events}};
 }
 
-ExitStatus run(const Options& options) {
+ExitStatus run_trace(const TraceOptions& options) {
   const Job job = job_of(options.question);
   const MachineModel machine = machine_of(options.question);
   const Index layers = std::min(options.layers, job.model.num_layers);
@@ -70,7 +70,7 @@ ExitStatus run(const Options& options) {
 }  // namespace
 
 void add_trace_command(CLI::App& sim, Work& work) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<TraceOptions>();
   CLI::App* command =
       sim.add_subcommand("trace", "a timeline for Perfetto: a row per rank and stream");
   command->add_option("--method", options->question.method, "one of " + sim_method_names())
@@ -80,7 +80,7 @@ void add_trace_command(CLI::App& sim, Work& work) {
       ->check(whole_number(1, 1000))
       ->capture_default_str();
   command->add_option("--out", options->out, "file (default: standard output)");
-  command->callback([options, &work] { work = [options] { return run(*options); }; });
+  command->callback([options, &work] { work = [options] { return run_trace(*options); }; });
 }
 
 }  // namespace apb::sim
