@@ -15,17 +15,6 @@ using Vector = Eigen::VectorXd;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-double unit_of(ValueType type) {
-  return type == ValueType::kBfloat16 ? 0x1p-8 : 0x1p-11;
-}
-
-/// One last place of a number in a type of `unit`.
-double last_place(double value, double unit) {
-  int exponent = 0;
-  std::frexp(value, &exponent);
-  return std::ldexp(unit, exponent);
-}
-
 /// What one query row of one head sees.
 struct VisibleRow {
   Vector scores;                                       ///< scaled
@@ -90,9 +79,10 @@ struct Sums {
   Index pairs = 0;
 };
 
-void judge_row(double unit, const VisibleRow& seen, const AttentionPartial<double>& truth,
+void judge_row(ValueType type, const VisibleRow& seen, const AttentionPartial<double>& truth,
                const HeadsTensor<double>& out, const Matrix<double>& lse, Index row, Index head,
                BudgetUse& use, Sums& sums) {
+  const double unit = half_place(type, 1);
   const Index head_dim = out.head_dim();
   const Eigen::Map<const Vector> candidate(out.view().at(row, head), head_dim);
   const Eigen::Map<const Vector> o(truth.out.view().at(row, head), head_dim);
@@ -129,7 +119,7 @@ void judge_row(double unit, const VisibleRow& seen, const AttentionPartial<doubl
   for (Index i = 0; i < head_dim; ++i) {
     if (o[i] == 0) continue;
     sums.signed_error += std::copysign(1.0, o[i]) * (candidate[i] - o[i]);
-    sums.last_places += last_place(o[i], unit);
+    sums.last_places += 2 * half_place(type, o[i]);
   }
   ++sums.pairs;
 }
@@ -154,7 +144,7 @@ BudgetUse budget_use(ValueType type, const HeadsView<const double>& query,
     for (Index head = 0; head < query.heads; ++head) {
       const VisibleRow seen = visible_row(query, segments, softmax_scale, row, head);
       const std::scoped_lock lock(mutex);
-      judge_row(unit_of(type), seen, truth, out, lse, row, head, use, sums);
+      judge_row(type, seen, truth, out, lse, row, head, use, sums);
     }
   });
   if (sums.pairs >= 256) {
