@@ -11,7 +11,7 @@ namespace apb::cuda {
 
 /// Names of LayerPart's values, in order.
 inline constexpr std::array<const char*, kNumLayerParts> kLayerPartNames{
-    "norms", "qkv", "rope", "scores", "select", "wait", "attend", "output", "ffn"};
+    "norms", "qkv", "rope", "scores", "select", "wait", "attend", "output", "ffn", "swiglu"};
 
 /// One run of a layer.
 struct LayerRun {
@@ -20,6 +20,11 @@ struct LayerRun {
 
   [[nodiscard]] double of(LayerPart part) const {
     return part_s.at(static_cast<std::size_t>(part));
+  }
+  /// All but attention and products; a compressor's scores are mostly a product.
+  [[nodiscard]] double small_steps_s() const {
+    return of(LayerPart::kNorms) + of(LayerPart::kRope) + of(LayerPart::kSelection) +
+           of(LayerPart::kActivation);
   }
 };
 

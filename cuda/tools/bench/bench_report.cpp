@@ -50,6 +50,11 @@ std::string length_text(const LengthTimes& times) {
     if (method.no_room) text += fmt::format("{:<13}  no room in this GPU's memory\n", method.name);
     for (const RankTime& rank : method.ranks) text += line(method, rank);
   }
+  if (const MethodTime* apb = times.method("apb"); apb != nullptr && !apb->ranks.empty()) {
+    const LayerRun& last = apb->ranks.back().median;
+    text += fmt::format("all but attention, products and scores: {:.1f} % of APB's last rank\n",
+                        100 * last.small_steps_s() / last.total_s);
+  }
   if (times.decode_merge.median_s > 0) {
     text +=
         fmt::format("one token's attention: {:.1f} us over a rank's cache, {:.1f} us to merge\n",

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cuda/tools/bench/host_copies.hpp"
 #include "reference/core/case/row_sample.hpp"
 #include "reference/verify/failing_rows.hpp"
 #include "reference/verify/truth.hpp"
@@ -11,29 +12,6 @@ namespace apb::cuda {
 namespace {
 
 constexpr std::uint64_t kSeed = 0;
-
-template <class T>
-Matrix<double> host_matrix(const DeviceRows<const T>& rows, cudaStream_t stream) {
-  std::vector<T> values(static_cast<std::size_t>(rows.rows * rows.columns));
-  const std::size_t width = static_cast<std::size_t>(rows.columns) * sizeof(T);
-  check(cudaMemcpy2DAsync(values.data(), width, rows.data,
-                          static_cast<std::size_t>(rows.row_stride) * sizeof(T), width,
-                          static_cast<std::size_t>(rows.rows), cudaMemcpyDeviceToHost, stream));
-  check(cudaStreamSynchronize(stream));
-  Matrix<double> result(rows.rows, rows.columns);
-  std::transform(values.begin(), values.end(), result.data(),
-                 [](T value) { return static_cast<double>(static_cast<float>(value)); });
-  return result;
-}
-
-/// Rows whose heads lie one after the other.
-HeadsTensor<double> host_heads(const DeviceHeads<const Bfloat16>& heads, cudaStream_t stream) {
-  const Matrix<double> values = host_matrix<Bfloat16>(
-      {heads.data, heads.rows, heads.heads * heads.head_dim, heads.row_stride}, stream);
-  HeadsTensor<double> result(heads.rows, heads.heads, heads.head_dim);
-  std::copy_n(values.data(), values.size(), result.values().begin());
-  return result;
-}
 
 /// What the all-gather's buffer holds of the lower ranks, [rows, heads] as cases have it: half 0
 /// the keys, 1 the values.

@@ -1,6 +1,7 @@
 #include "cuda/tools/bench/judge_methods.hpp"
 
 #include "cuda/tools/bench/judge_layer.hpp"
+#include "cuda/tools/bench/judge_steps.hpp"
 
 namespace apb::cuda {
 namespace {
@@ -21,44 +22,73 @@ std::string verdict_text(const std::string& name, const Judgement& judgement) {
   return text;
 }
 
+/// Counts checks and prints those that fail.
+class Tally {
+ public:
+  explicit Tally(const Announcer& announce) : announce_(announce) {}
+
+  void add(const std::string& name, const Judgement& judgement) {
+    checks_ += std::ssize(judgement.verdicts);
+    if (!judgement.pass()) wrong(verdict_text(name, judgement));
+  }
+  void add(const JudgedStep& step) {
+    ++checks_;
+    const StepUse& use = step.use;
+    if (use.is_right()) return;
+    wrong(fmt::format("  {}: row {} column {} is {:.6g}, not {:.6g}: {:.3g} of what is allowed\n",
+                      step.name, use.row, use.column, use.found, use.truth, use.share));
+  }
+  [[nodiscard]] bool right() const { return right_; }
+  [[nodiscard]] Index checks() const { return checks_; }
+
+ private:
+  void wrong(const std::string& text) {
+    right_ = false;
+    announce_.clear();
+    fmt::print("{}", text);
+  }
+
+  const Announcer& announce_;
+  bool right_ = true;
+  Index checks_ = 0;
+};
+
 }  // namespace
 
 bool methods_are_right(const DeviceModel<Bfloat16>& model, const LengthQuestion& question,
                        const Announcer& announce) {
+  const int last = question.num_ranks - 1;
   const ApbConfig apb = paper_config(model.shape, question);
   const ApbConfig star = star_config_of(apb), full = full_config_of(apb);
   std::vector<std::tuple<Method, ApbConfig, int>> subjects{{Method::kFull, full, 0}};
-  if (question.num_ranks > 1) {
-    const int last = question.num_ranks - 1;
+  if (last > 0) {
     subjects.insert(
         subjects.end(),
         {{Method::kStar, star, last}, {Method::kApb, apb, 0}, {Method::kApb, apb, last}});
   }
-  bool right = true;
-  Index checks = 0;
-  const auto take = [&](const std::string& name, const Judgement& judgement) {
-    checks += std::ssize(judgement.verdicts);
-    if (judgement.pass()) return;
-    right = false;
-    announce.clear();
-    fmt::print("{}", verdict_text(name, judgement));
+  Tally tally(announce);
+  const auto say = [&](const std::string& what) {
+    announce(fmt::format("{}, {} tokens: judging {}", model.shape.name, question.doc_len, what));
   };
   for (const auto& [method, config, rank] : subjects) {
     const std::string name(to_string(method));
-    announce(fmt::format("{}, {} tokens: judging {} rank {}", model.shape.name, question.doc_len,
-                         name, rank));
+    say(fmt::format("{} rank {}", name, rank));
     BlockLayer layer(method, config, rank, model);
-    take(name, judge_layer(layer, kJudgedRows));
+    tally.add(name, judge_layer(layer, kJudgedRows));
   }
-  if (question.num_ranks > 1) {
-    announce(fmt::format("{}, {} tokens: judging zigzag_ring", model.shape.name, question.doc_len));
+  if (last > 0) {
+    say("zigzag_ring");
     RingLayer ring(question.doc_len, question.num_ranks, question.num_ranks / 2, model);
-    take("zigzag_ring", judge_ring(ring, kJudgedRows));
+    tally.add("zigzag_ring", judge_ring(ring, kJudgedRows));
   }
+  say("a layer's other steps");
+  BlockLayer layer(Method::kApb, apb, last, model);
+  for (const JudgedStep& step : judge_steps(layer)) tally.add(step);
+
   announce.clear();
-  fmt::print("{}, {} tokens: {} checks of attention, importance and selection against double: {}\n",
-             model.shape.name, question.doc_len, checks, right ? "right" : "WRONG");
-  return right;
+  fmt::print("{}, {} tokens: {} checks of all steps against double: {}\n", model.shape.name,
+             question.doc_len, tally.checks(), tally.right() ? "right" : "WRONG");
+  return tally.right();
 }
 
 }  // namespace apb::cuda
