@@ -23,4 +23,16 @@ std::optional<double> LengthTimes::full_by_peer_s() const {
   return *full->layer_s() - full->ranks.front().median.of(LayerPart::kAttention) + *peer_s;
 }
 
+std::optional<double> LengthTimes::apb_at_peer_rate_s() const {
+  const MethodTime *full = method("full"), *apb = method("apb");
+  if (apb == nullptr || !apb->layer_s() || !full_by_peer_s()) return std::nullopt;
+  const double faster = full->ranks.front().median.of(LayerPart::kAttention) / *peer_s;
+  double slowest = 0;
+  for (const RankTime& rank : apb->ranks) {
+    const double attention_s = rank.median.of(LayerPart::kAttention);
+    slowest = std::max(slowest, rank.total_s() - attention_s + attention_s / faster);
+  }
+  return slowest;
+}
+
 }  // namespace apb::cuda

@@ -54,6 +54,8 @@ struct LengthTimes {
   [[nodiscard]] const MethodTime* method(std::string_view name) const;
   /// Full with the peer's attention in the place of ours; none if either was not measured.
   [[nodiscard]] std::optional<double> full_by_peer_s() const;
+  /// APB's layer if its attention ran as much faster as the peer's does for Full.
+  [[nodiscard]] std::optional<double> apb_at_peer_rate_s() const;
 };
 
 struct ProductTime {
