@@ -82,6 +82,9 @@ ExitStatus run(BenchOptions options, const std::string& command) {
   std::sort(options.lengths.begin(), options.lengths.end());
   std::vector<ModelShape> models;
   for (const std::string& name : options.models) models.push_back(find_model(name).shape);
+  for (const std::string& path : {options.json_path, options.csv_path}) {
+    if (!path.empty()) check_writable(path);
+  }
   choose_gpu(0, 1);
   BenchResults results{.gpu = device_name(),
                        .versions = versions(),
@@ -94,7 +97,6 @@ ExitStatus run(BenchOptions options, const std::string& command) {
                        .lengths = {},
                        .products = {},
                        .attention = {}};
-  write_results(options, results);  // refuse a path now, not at the end
   const Announcer announce;
   fmt::print("{}, {}, {}; random data, L2 cache cold, medians\n", results.gpu, results.versions,
              results.date);
