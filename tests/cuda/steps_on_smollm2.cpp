@@ -15,6 +15,7 @@
 #include "cuda/prefill.hpp"
 #include "reference/model_io/model_source.hpp"
 #include "reference/verify/truth.hpp"
+#include "tests/cuda/host_rows.hpp"
 #include "tests/cuda/layer_record.hpp"
 
 namespace apb {
@@ -51,21 +52,6 @@ std::vector<int> tokens_of(const std::string& text, const Tokenizer& tokenizer, 
     begin += length;
   }
   return tokens;
-}
-
-template <class T>
-Matrix<double> to_host(const cuda::DeviceRows<T>& rows, cudaStream_t stream) {
-  std::vector<T> values(static_cast<std::size_t>(rows.rows * rows.columns));
-  const std::size_t row_bytes = static_cast<std::size_t>(rows.columns) * sizeof(T);
-  cuda::check(cudaMemcpy2DAsync(
-      values.data(), row_bytes, rows.data, static_cast<std::size_t>(rows.row_stride) * sizeof(T),
-      row_bytes, static_cast<std::size_t>(rows.rows), cudaMemcpyDeviceToHost, stream));
-  cuda::check(cudaStreamSynchronize(stream));
-  Matrix<double> host(rows.rows, rows.columns);
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    host.data()[i] = static_cast<double>(static_cast<float>(values[i]));
-  }
-  return host;
 }
 
 /// Copies what a layer's steps leave, as each of them is done.
@@ -113,7 +99,7 @@ class Recorder {
  private:
   template <class Element>
   [[nodiscard]] Matrix<double> host(const cuda::DeviceRows<Element>& rows) const {
-    return to_host(rows, rank_.stream.get());
+    return host_rows(rows, rank_.stream.get());
   }
 
   /// SwiGLU has taken the gate's place: the product is run again, which gives the same bits.
