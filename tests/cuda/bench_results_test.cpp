@@ -83,9 +83,8 @@ TEST_CASE("bench: apb sim calibrate reads the record") {
   results.products.push_back({{4096, 6144, 4096}, {260e-6, 255e-6, 270e-6}});
   results.attention.push_back({"apb", {true, 4096, 4096, 32, 8, 128}, 485e-6});
   results.attention.push_back({"apb", {false, 4096, 18432, 32, 8, 128}, 3e-3});
-  const std::string path =
-      (std::filesystem::temp_directory_path() / fmt::format("apb-bench-{}.json", getpid()))
-          .string();
+  const TemporaryFolder folder;
+  const std::string path = folder.file("bench.json");
   write_whole_file(path, bench_json(results).dump());
   sim::Measurements read;
   sim::read_bench_json(path, read);
