@@ -35,19 +35,19 @@ class ColdCache {
   DeviceBuffer<std::uint32_t> memory_;
 };
 
-/// Runs of one piece of work that takes from microseconds to many seconds. The first ones, for 0.2
-/// s, warm up and do not count, unless one takes more than a second by itself. Then as many as
-/// fit into a second: 3 at least, 20 at most.
+/// Runs of one piece of work that takes from microseconds to many seconds. The first ones, for 0.1
+/// s, warm up and do not count, unless one takes longer than that by itself. Then as many as fit
+/// into 0.3 s: 3 at least, 20 at most.
 /// \tparam Run  what one run tells; its `total_s` is in seconds
 /// \returns the runs that count, the fastest first
 template <class Run>
 [[nodiscard]] std::vector<Run> counted_runs(const std::function<Run()>& once) {
-  constexpr double kWarm_s = 0.2, kLong_s = 1, kBudget_s = 1;
+  constexpr double kWarm_s = 0.1, kBudget_s = 0.3;
   constexpr int kLeast = 3, kMost = 20;
   Run run = once();
   for (double warm_s = run.total_s; warm_s < kWarm_s; warm_s += run.total_s) run = once();
   std::vector<Run> runs;
-  if (run.total_s > kLong_s) runs.push_back(run);
+  if (run.total_s > kWarm_s) runs.push_back(run);
   const int wanted = std::clamp(static_cast<int>(kBudget_s / run.total_s), kLeast, kMost);
   while (std::ssize(runs) < wanted) runs.push_back(once());
   std::sort(runs.begin(), runs.end(),
