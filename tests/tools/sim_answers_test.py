@@ -9,10 +9,12 @@ import csv
 import io
 import json
 import math
+import re
 import subprocess
+from typing import Any
 
 from sim_program import METHODS, Sim, run_parts, sane
-from tool_testing import Checks, run
+from tool_testing import ROOT, Checks, run
 
 COMMANDS = ["predict", "compare", "sweep", "search", "sensitivity", "trace", "validate", "calibrate"]
 
@@ -71,6 +73,7 @@ def formats(checks: Checks, sim: Sim) -> None:
         checks.equal(float(row["p90_s"]), prediction["band"]["p90_s"], f"{what}: band")
         checks.equal(int(row["memory_bytes"]), prediction["memory_bytes"]["total"], f"{what}: memory")
         checks.equal(int(row["longest_prompt_tokens"]), one["longest_prompt_tokens"], f"{what}: longest prompt")
+        checks.equal(row["standing"], one["standing"], f"{what}: standing")
         checks.that(f"{one['longest_prompt_tokens']:,}" in text, f"{what}: longest prompt in the text")
         single = sim.predict("--method", row["method"], "--tokens", row["doc_len"], "--ranks", row["ranks"])
         checks.equal(single, prediction, f"{what}: predict must say the same")
@@ -157,8 +160,7 @@ def traces(checks: Checks, sim: Sim) -> None:
 
 def properties(checks: Checks, sim: Sim) -> None:
     for method in METHODS:
-        times = [sim.seconds("--method", method, "--ranks", 16, "--nics", 2, "--nic-gbs", speed) for speed in (1, 10, 100, 1000)] \
-            if method != "ulysses" else [1.0]
+        times = [sim.seconds("--method", method, "--gpus-per-node", 4, "--nics", 2, "--nic-gbs", speed) for speed in (1, 10, 100, 1000)]
         checks.that(all(b <= a * (1 + 1e-12) for a, b in zip(times, times[1:])), f"{method}: faster cards are never slower", times)
         memory = [sim.predict("--method", method, "--ranks", ranks, "--tokens", "1M")["memory_bytes"]["total"]
                   for ranks in (2, 4, 8)]
@@ -195,6 +197,44 @@ def longest_prompts(checks: Checks, sim: Sim) -> None:
             text = sim.text("predict", "--method", method, "--tokens", "1M", *own)
             checks.that(f"longest prompt that fits: {longest:,} tokens" in text, f"{method} {words}: predict says {longest:,}", text)
     sim.run("predict", "--ranks", 2, "--block-lens", "81920,49152")
+
+    # Where the search ends, nobody reads its end as an answer.
+    end, marked = 2**28, f"at least {2**28:,}"
+    words = ["--tokens", "1M", "--ranks", "1024"]
+    compared = sim.answer("compare", *words)["comparisons"][0]["methods"]
+    rows = list(csv.DictReader(io.StringIO(sim.text("compare", *words, "--csv"))))
+    text = sim.text("compare", *words).splitlines()
+    ended = [one["method"] for one in compared if one.get("longest_prompt_tokens") == end]
+    checks.that("ring" in ended and "star" not in ended, "compare: a search that ends, and one that does not", ended)
+    for one, row, line in zip(compared, rows, text[4:]):
+        found = (one.get("longest_prompt_may_be_longer", False), row["longest_prompt_may_be_longer"] == "1", marked in line)
+        checks.equal(found, (one["method"] in ended,) * 3, f"compare, {one['method']}: marked where its search ends")
+    for method in ("ring", "star"):
+        answer = sim.answer("predict", "--method", method, *words)
+        text = sim.text("predict", "--method", method, *words)
+        checks.equal((answer["longest_prompt_may_be_longer"], marked in text), (method == "ring",) * 2,
+                     f"predict, {method}: marked where its search ends")
+
+
+def ties(checks: Checks, sim: Sim) -> None:
+    """Methods that take the same time are called equal, and overlapping bands indistinguishable."""
+    def standings(*words: Any) -> tuple[dict[str, str], str, str]:
+        compared = sim.answer("compare", *words)["comparisons"][0]
+        return {one["method"]: one["standing"] for one in compared["methods"]}, compared["answer"], sim.text("compare", *words)
+
+    found, answer, text = standings("--tokens", "1", "--ranks", "1")
+    equal = [method for method in METHODS if method not in ("minference", "spava")]
+    checks.equal(sorted(method for method, standing in found.items() if standing == "equally fast"), sorted(equal), "one rank: equal")
+    checks.that("are equally fast" in answer and "fastest" not in text, "one rank: nobody is fastest", text)
+    checks.equal(text.count("  equally fast\n"), len(equal), "one rank: said in the table")
+    keeps_nothing = ["--anchor", 16384, "--keep", "0", "--compressor", "none", "--query", "0"]
+    for machine in sorted(path.stem for path in (ROOT / "configs" / "machines").glob("*.json")):
+        line = next(line for line in sim.text("predict", "--machine", machine, *keeps_nothing).splitlines() if line.startswith("Star "))
+        checks.that(re.search(r"1\.00x +equal ", line), f"{machine}: APB that keeps nothing, with a block as anchor, equals Star", line)
+    found, answer, text = standings("--tokens", "128K", "--ranks", "8")
+    checks.that(found["spava"] == "fastest" and found["ape"] == "indistinguishable" and "indistinguishable from APE" in answer,
+                "128K on 8 ranks: one is fastest, one cannot be told from it", answer)
+    checks.that(re.search(r"^APE .* indistinguishable$", text, re.M), "128K on 8 ranks: said in the table", text)
 
 
 def work_counts(checks: Checks, sim: Sim) -> None:
@@ -249,4 +289,4 @@ def strange_questions(checks: Checks, sim: Sim) -> None:
 
 
 if __name__ == "__main__":
-    run_parts(help_and_needs, formats, other_commands, traces, properties, longest_prompts, work_counts, pages, strange_questions)
+    run_parts(help_and_needs, formats, other_commands, traces, properties, longest_prompts, ties, work_counts, pages, strange_questions)
