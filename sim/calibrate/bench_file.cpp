@@ -46,7 +46,9 @@ void read_collective_row(const JsonNode& row, Measurements& into) {
 void read_bench_json(const std::string& path, Measurements& into) {
   const nlohmann::json whole = parse_json_object(path, read_whole_file(path));
   const JsonNode root(path, "", whole);
-  root.expect_keys({"schema", "version", "machine", "gemm", "attention", "collectives"});
+  // Whole layers are there to be predicted, not to be learnt from.
+  root.expect_keys({"schema", "version", "machine", "gemm", "attention", "collectives"},
+                   {"layers"});
   root.expect_schema("apb-bench");
   for (const JsonNode& row : root["gemm"].elements()) {
     row.expect_keys({"m", "n", "k", "us"});

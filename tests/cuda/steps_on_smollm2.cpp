@@ -9,7 +9,6 @@
 #include <filesystem>
 #include <map>
 #include <set>
-#include <stdexcept>
 
 #include "cuda/comm/loopback.hpp"
 #include "cuda/prefill.hpp"
@@ -58,11 +57,9 @@ std::vector<int> tokens_of(const std::string& text, const Tokenizer& tokenizer, 
 template <class T>
 class Recorder {
  public:
-  Recorder(cuda::GpuRank& rank, const cuda::DeviceModel<T>& model, const cuda::LayerRoom<T>& room)
-      : rank_(rank), model_(model), room_(room) {}
+  Recorder(cudaStream_t stream, const cuda::LayerRoom<T>& room) : stream_(stream), room_(room) {}
 
-  void begin(Index layer) {
-    layer_ = layer;
+  void begin() {
     record_ = {};
     record_.hidden = host(room_.hidden_rows());
   }
@@ -86,8 +83,15 @@ class Recorder {
         record_.lse =
             host(cuda::DeviceRows<float>::dense(room_.lse.data(), room_.rows, room_.num_q_heads));
         return;
-      case cuda::LayerPart::kFeedForward:
-        feed_forward_done();
+      case cuda::LayerPart::kFeedForward:  // gate and up, then down
+        if (record_.gate_up.size() == 0) {
+          record_.gate_up = host(gate_up());
+        } else {
+          record_.hidden_after = host(room_.hidden_rows());
+        }
+        return;
+      case cuda::LayerPart::kActivation:  // in the gate's place
+        record_.activated = host(gate_up()).leftCols(room_.intermediate_size);
         return;
       default:
         return;
@@ -99,32 +103,16 @@ class Recorder {
  private:
   template <class Element>
   [[nodiscard]] Matrix<double> host(const cuda::DeviceRows<Element>& rows) const {
-    return host_rows(rows, rank_.stream.get());
+    return host_rows(rows, stream_);
   }
 
-  /// SwiGLU has taken the gate's place: the product is run again, which gives the same bits.
-  void feed_forward_done() {
-    record_.hidden_after = host(room_.hidden_rows());
-    const Index columns = 2 * room_.intermediate_size;
-    const cuda::DeviceBuffer<T> again(static_cast<std::size_t>(room_.rows * columns));
-    const auto gate_up = cuda::DeviceRows<T>::dense(again.data(), room_.rows, columns);
-    const auto& w = model_.layers[static_cast<std::size_t>(layer_)].gate_up;
-    rank_.products.enqueue<T, T>({room_.normed_rows(), w.data(), gate_up, nullptr, false},
-                                 rank_.stream.get());
-    record_.gate_up = host(gate_up);
-    const Matrix<double> there =
-        host(cuda::DeviceRows<T>::dense(room_.gate_up.data(), room_.rows, columns));
-    record_.activated = there.leftCols(room_.intermediate_size);
-    if (there.rightCols(room_.intermediate_size) !=
-        record_.gate_up.rightCols(room_.intermediate_size)) {
-      throw std::runtime_error("the same product has given other bits");
-    }
+  [[nodiscard]] cuda::DeviceRows<T> gate_up() const {
+    return cuda::DeviceRows<T>::dense(room_.gate_up.data(), room_.rows,
+                                      2 * room_.intermediate_size);
   }
 
-  cuda::GpuRank& rank_;
-  const cuda::DeviceModel<T>& model_;
+  cudaStream_t stream_;
   const cuda::LayerRoom<T>& room_;
-  Index layer_ = 0;
   LayerRecord record_;
 };
 
@@ -156,11 +144,11 @@ int judge_model(const ModelWeights<float>& weights, const std::vector<int>& toke
     const auto model = cuda::to_device<T>(weights, stream);
     const cuda::LayerRoom<T> room(weights.shape, count_up(std::ssize(tokens)), stream);
     const cuda::PassingRoom<T> passing(rank, 0);
-    Recorder<T> recorder(rank, model, room);
+    Recorder<T> recorder(stream, room);
     cuda::embed<T>(model, tokens, room, stream);
     for (Index layer = 0; layer < weights.shape.num_layers; ++layer) {
       const bool judged = kJudgedLayers.contains(layer);
-      if (judged) recorder.begin(layer);
+      if (judged) recorder.begin();
       rank.on_part = judged ? [&](cuda::LayerPart part) { recorder.done(part); } : cuda::OnPart();
       cuda::prefill_layer(rank, model, layer, room, passing, cuda::kept_of_layer(rank));
       if (!judged) continue;
