@@ -14,8 +14,9 @@ void plan_ring(const PlanInput& input, PlanBuilder& builder) {
   for (int r = 0; r < num_ranks; ++r) builder.project(r, rows[static_cast<std::size_t>(r)]);
 
   const BlockLengths blocks(rows);
-  for (const Chunk& steps :
-       ring_stretches(num_ranks, !input.each_ring_step && input.job.lengths.block_lens.empty())) {
+  const bool alike = !input.each_ring_step && input.job.lengths.block_lens.empty() &&
+                     ring_steps_alike(input.config.doc_len, num_ranks);
+  for (const Chunk& steps : ring_stretches(num_ranks, alike)) {
     const bool last = steps.end == num_ranks;
     if (!last) builder.ring_steps(steps, blocks);
     for (int r = static_cast<int>(steps.begin); r < num_ranks; ++r) {

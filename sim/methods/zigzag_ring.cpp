@@ -20,7 +20,8 @@ void plan_zigzag_ring(const PlanInput& input, PlanBuilder& builder) {
   }
   const BlockLengths early(early_rows);
   const BlockLengths both(rows);
-  for (const Chunk& steps : ring_stretches(num_ranks, !input.each_ring_step)) {
+  const bool alike = !input.each_ring_step && ring_steps_alike(input.config.doc_len, num_ranks);
+  for (const Chunk& steps : ring_stretches(num_ranks, alike)) {
     const bool last = steps.end == num_ranks;
     if (!last) builder.ring_steps(steps, both);
     for (int r = 0; r < num_ranks; ++r) {

@@ -127,21 +127,27 @@ void add_calibrate_command(CLI::App& sim, Work& work) {
                    "what is not measured is as there: a known machine, or a .json file")
       ->required();
   command->add_option("--out", options->out, "the new profile, a .json file")->required();
-  command->add_option("--nccl-tests", options->nccl_tests, "outputs of nccl-tests");
+  CLI::Option* nccl_tests =
+      command->add_option("--nccl-tests", options->nccl_tests, "outputs of nccl-tests");
   command->add_option("--gemm", options->gemm, "CSV files: m,n,k and us or TFLOP/s");
-  command->add_option("--attention", options->attention,
-                      "CSV files: mask,q_len,kv_len,q_heads,kv_heads,head_dim,us[,backend]");
+  CLI::Option* attention =
+      command->add_option("--attention", options->attention,
+                          "CSV files: mask,q_len,kv_len,q_heads,kv_heads,head_dim,us[,backend]");
   command->add_option("--bench", options->bench, "JSON files of this project's GPU benchmarks");
   command
       ->add_option("--collective", options->collective,
                    "which one the nccl-tests outputs hold, if they do not say")
+      ->needs(nccl_tests)
       ->check(CLI::IsMember(
           std::vector<std::string>(kCollectiveNames.begin(), kCollectiveNames.end())));
   command->add_option("--ranks", options->ranks, "GPUs of the nccl-tests, if they do not say")
+      ->needs(nccl_tests)
       ->check(whole_number(2, 65536));
   command->add_option("--nodes", options->nodes, "nodes of the nccl-tests, if they do not say")
+      ->needs(nccl_tests)
       ->check(whole_number(1, 65536));
   command->add_option("--backend", options->backend, "attention library of CSVs without the column")
+      ->needs(attention)
       ->capture_default_str();
   command->add_option("--name", options->name, "the profile's name (default: the file's)");
   command->add_option("--note", options->note, "date, driver and library versions, for the source");

@@ -32,10 +32,9 @@ void read_setting(const JsonNode& row, Row& into) {
 
 PrefillRow prefill_row(const JsonNode& row) {
   row.expect_keys({"method", "ranks", "doc_len"},
-                  {"anchor_len", "num_kept", "seconds", "out_of_memory", "unexplained"});
+                  {"anchor_len", "num_kept", "seconds", "out_of_memory"});
   PrefillRow result;
   read_setting(row, result);
-  if (row.has("unexplained")) result.unexplained = row["unexplained"].text();
   const bool out_of_memory = row.has("out_of_memory") && row["out_of_memory"].flag();
   if (out_of_memory == row.has("seconds")) row.refuse("either timed (seconds) or out_of_memory");
   if (!out_of_memory) result.measured = Seconds(row["seconds"].number(Allowed::kPositive));

@@ -20,8 +20,6 @@ struct PrefillRow {
   Index anchor_len = 0;
   Index num_kept = 0;
   std::optional<Seconds> measured;  ///< none: it ran out of memory
-  /// Why a cell that ran out of memory needs less by all that is published: reported, not judged.
-  std::string unexplained;
 };
 
 /// Parts of one layer on the busiest rank, as a breakdown printed them.

@@ -130,7 +130,6 @@ def replays(checks: Checks, sim: Sim) -> None:
         ("a kernel of no rows", changed(attention, lambda s: s["attention"][0].update(block_len=0)),
          ["set.json", r"attention\[0\].block_len"])):
         result = replay(content)
-        result = result._replace(err="".join(line + "\n" for line in result.error_lines() if "stand in" not in line))
         checks.refused(result, f"validate, {what}", *words)
     checks.refused(run([sim.tool, "validate", "magic"]), "validate, an unknown set", "magic", "apb-paper")
 
@@ -184,6 +183,10 @@ def refusals(checks: Checks, sim: Sim) -> None:
                           (["sweep", "--quality", "magic"], "magic"), (["sweep", "--links", "0"], "links"),
                           (["sweep", "--price", "-1"], "price"), (["search", "--min-quality", "50"], "quality"),
                           (["search", "--max-gpus", "0"], "max-gpus"), (["search", "--goal", "cost"], "price"),
+                          (["compare", "--json", "--csv"], "--json"), (["sweep", "--csv", "--json"], "--csv"),
+                          (["sweep", "--model", "H100", "--models", "H100"], "--models"), (["search", "--tp", "2"], "--tp"),
+                          (["sweep", "--nic-gbs", "1", "--nics-gbs", "2"], "--nics-gbs"),
+                          (["calibrate", "--machine", "H100", "--out", "x.json", "--ranks", "4"], "--nccl-tests"),
                           (["compare", "--ranks", "1,0"], "ranks"), (["calibrate"], "--machine|--out"),
                           (["calibrate", "--machine", "H100", "--out", "x"], "json"),
                           (["calibrate", "--machine", "H100", "--out", "x.json", "--gemm", "missing.csv"], "missing.csv")):
