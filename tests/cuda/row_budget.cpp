@@ -5,6 +5,8 @@
 #include <limits>
 #include <ostream>
 
+#include "reference/core/matrix_product.hpp"
+
 namespace apb {
 namespace {
 
@@ -21,7 +23,7 @@ struct VisibleRow {
 
 /// Scores of all rows of one head with the keys of one segment, seen or not.
 struct SegmentScores {
-  Visibility visibility;
+  Visibility visibility = Visibility::kAll;
   Matrix<double> scores;      ///< [rows, keys], scaled
   Matrix<float> fp32_scores;  ///< the same, computed in fp32
   Vector value_norms;         ///< [keys]
@@ -36,10 +38,15 @@ std::vector<SegmentScores> head_scores(const HeadsView<const double>& query,
     if (key.rows == 0) continue;
     const Index kv_head = head / (query.heads / key.heads);
     const Matrix<double> k = head_matrix(key, kv_head);
-    all.push_back({visibility, q * k.transpose(), q.cast<float>() * k.cast<float>().transpose(),
-                   head_matrix(value, kv_head).rowwise().norm()});
-    all.back().scores *= softmax_scale;
-    all.back().fp32_scores *= static_cast<float>(softmax_scale);
+    SegmentScores& its = all.emplace_back();
+    its.visibility = visibility;
+    its.scores = Matrix<double>(q.rows(), k.rows());
+    its.fp32_scores = Matrix<float>(q.rows(), k.rows());
+    multiply_transposed<double>(q, k, its.scores);
+    multiply_transposed<float>(q.cast<float>(), k.cast<float>(), its.fp32_scores);
+    its.scores *= softmax_scale;
+    its.fp32_scores *= static_cast<float>(softmax_scale);
+    its.value_norms = head_matrix(value, kv_head).rowwise().norm();
   }
   return all;
 }
