@@ -5,6 +5,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "reference/core/matrix_product.hpp"
 #include "reference/verify/budget.hpp"
 
 namespace apb {
@@ -72,7 +73,9 @@ StepTruth true_swiglu(const Matrix<double>& gate, const Matrix<double>& up) {
 
 StepTruth true_product(const ProductInputs& inputs, ValueType out_type) {
   const auto& [x, w, bias, there] = inputs;
-  StepTruth truth{x * w.transpose(), x.cwiseAbs() * w.cwiseAbs().transpose()};
+  StepTruth truth{Matrix<double>(x.rows(), w.rows()), Matrix<double>(x.rows(), w.rows())};
+  multiply_transposed<double>(x, w, truth.value);
+  multiply_transposed<double>(x.cwiseAbs(), w.cwiseAbs(), truth.slack);
   if (bias != nullptr) {
     truth.value.rowwise() += bias->row(0);
     truth.slack.rowwise() += bias->row(0).cwiseAbs();
