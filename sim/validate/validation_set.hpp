@@ -50,6 +50,7 @@ struct Bounds {
 };
 
 struct ValidationSet {
+  std::string file;
   std::string name;
   std::string title;
   std::string source;
