@@ -14,7 +14,8 @@ Seconds time_of(const JsonNode& row) {
 
 void read_attention_row(const JsonNode& row, Measurements& into) {
   row.expect_keys(
-      {"backend", "mask", "q_len", "kv_len", "num_q_heads", "num_kv_heads", "head_dim", "us"});
+      {"backend", "mask", "q_len", "kv_len", "num_q_heads", "num_kv_heads", "head_dim", "us"},
+      {"fused_segments"});
   const auto mask = static_cast<MaskKind>(row["mask"].one_of(kMaskNames));
   const Index q_len = row["q_len"].count();
   const Index kv_len = row["kv_len"].count();
@@ -26,8 +27,9 @@ void read_attention_row(const JsonNode& row, Measurements& into) {
   if (mask == MaskKind::kCausal && q_len > kv_len) {
     row["q_len"].refuse("at most kv_len under a causal mask");
   }
-  into.attention_of(row["backend"].text(), head_dim)
-      .points.push_back(attention_point(mask, q_len, kv_len, heads, head_dim, time_of(row)));
+  AttentionTable& table = into.attention_of(row["backend"].text(), head_dim);
+  if (row.has("fused_segments")) table.fused_segments = row["fused_segments"].flag();
+  table.points.push_back(attention_point(mask, q_len, kv_len, heads, head_dim, time_of(row)));
 }
 
 void read_collective_row(const JsonNode& row, Measurements& into) {

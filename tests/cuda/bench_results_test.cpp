@@ -92,6 +92,7 @@ TEST_CASE("bench: apb sim calibrate reads the record") {
   CHECK(read.gemm.front().m == 4096);
   REQUIRE(read.attention.size() == 1);
   CHECK(read.attention.front().backend == "apb");
+  CHECK(read.attention.front().fused_segments);
   CHECK(read.attention.front().points.size() == 2);
 }
 

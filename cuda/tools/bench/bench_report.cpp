@@ -155,6 +155,7 @@ nlohmann::json bench_json(const BenchResults& results) {
                                  {"num_q_heads", time.shape.num_q_heads},
                                  {"num_kv_heads", time.shape.num_kv_heads},
                                  {"head_dim", time.shape.head_dim},
+                                 {"fused_segments", time.backend == kOwnBackend},
                                  {"us", 1e6 * time.seconds}});
   }
   for (const LengthTimes& times : results.lengths) {

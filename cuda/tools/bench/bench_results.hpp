@@ -62,6 +62,8 @@ struct ProductTime {
   ProductShape shape;
   Timing time;
 };
+/// Our own attention, in profiles.
+inline constexpr const char* kOwnBackend = "apb";
 struct AttentionTime {
   std::string backend;
   AttentionShape shape;

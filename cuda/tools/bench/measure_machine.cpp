@@ -48,7 +48,7 @@ void measure_machine(const std::vector<ModelShape>& models, BenchResults& result
   }
   announce(fmt::format("attention with the heads of {}", models.front().name));
   for (const AttentionShape& shape : attention_shapes(models.front())) {
-    results.attention.push_back({"apb", shape, time_attention(shape, stream).median_s});
+    results.attention.push_back({kOwnBackend, shape, time_attention(shape, stream).median_s});
   }
 }
 
