@@ -11,8 +11,8 @@ namespace apb::cuda {
 void choose_gpu(int rank, int ranks_on_node) {
   int gpus = 0;
   if (const cudaError_t status = cudaGetDeviceCount(&gpus); status != cudaSuccess) {
-    throw CannotRun(fmt::format("there is no GPU here that CUDA can use ({})",
-                                cudaGetErrorString(status)));
+    throw CannotRun(
+        fmt::format("there is no GPU here that CUDA can use ({})", cudaGetErrorString(status)));
   }
   check(cudaSetDevice(rank % gpus));
   if (ranks_on_node <= gpus) return;

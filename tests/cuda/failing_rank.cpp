@@ -24,7 +24,7 @@ namespace apb {
 namespace {
 
 void fail(const std::string& how) {
-  if (how == "memory") const cuda::DeviceBuffer<std::byte> much(std::size_t{1} << 50);
+  if (how == "memory") const cuda::DeviceBuffer<std::byte> much(std::size_t{1} << 40);
   if (how == "input") throw BadInput("test", "how", how, "something else");
   if (how == "kill") std::raise(SIGKILL);
   throw CannotRun("this rank has failed on purpose");

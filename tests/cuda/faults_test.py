@@ -65,7 +65,7 @@ def own_lines(result: Result) -> list[str]:
 
 def failing_ranks(checks: Checks, program_path: str) -> None:
     expected = {"start": (3, "on purpose"), "scores": (3, "on purpose"), "attention": (3, "on purpose"),
-                "memory": (3, "1125899906842624 bytes are wanted"), "input": (2, "test: how = input"), "kill": (3, "died")}
+                "memory": (3, "1099511627776 bytes are wanted"), "input": (2, "test: how = input"), "kill": (3, "died")}
     whole = run([program_path, "--how", "none"], timeout=120)
     checks.right(whole, "ranks of which none fails")
     print(f"none: {whole.seconds:.1f} s")

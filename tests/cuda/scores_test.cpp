@@ -8,6 +8,7 @@
 #include "cuda/selection/block_scores.hpp"
 #include "cuda/selection/pool_importance.hpp"
 #include "reference/attention/block_scores.hpp"
+#include "reference/core/matrix_product.hpp"
 #include "tests/cuda/device_matrix.hpp"
 #include "tests/cuda/host_rows.hpp"
 #include "tests/support/catch.hpp"
@@ -51,7 +52,8 @@ void check_fp32(const Matrix<double>& found, const Expected& expected) {
 
 Expected expected_retaining(const RetainingHead<double>& head, const Matrix<double>& features) {
   Counters counters;
-  Matrix<double> size = features.cwiseAbs() * head.fc1.cwiseAbs().transpose();
+  Matrix<double> size(features.rows(), head.fc1.rows());
+  multiply_transposed<double>(features.cwiseAbs(), head.fc1.cwiseAbs(), size);
   if (head.fc2.size() > 0) size = 1.1 * size * head.fc2.cwiseAbs().transpose();
   const Index hidden = head.fc2.cols();
   return {retaining_scores<double>(head, features, counters), size,
