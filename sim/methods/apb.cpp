@@ -51,36 +51,36 @@ void send_query(const PlanInput& input, PlanBuilder& builder) {
 
 void plan_apb(const PlanInput& input, PlanBuilder& builder) {
   const std::vector<RankLayout>& ranks = input.layout.ranks;
-  const bool passes = ranks.size() > 1 && input.config.compressor != Compressor::kNone;
+  if (ranks.size() == 1 || input.config.compressor == Compressor::kNone) {
+    plan_star(input, builder);  // nothing is passed: anchor and block are one causal sequence
+    return;
+  }
   std::vector<Index> rows;
   for (const RankLayout& rank : ranks) {
     builder.project(static_cast<int>(rows.size()), rank.rows());
     rows.push_back(rank.rows());
   }
-  if (passes) {
-    if (input.config.compressor == Compressor::kQueryAware) send_query(input, builder);
-    std::vector<Index> kept_bytes;
-    for (std::size_t r = 0; r < ranks.size(); ++r) {
-      score(input, builder, static_cast<int>(r), ranks[r].block_len);
-      select(builder, static_cast<int>(r), ranks[r].block_len, ranks[r].num_kept);
-      kept_bytes.push_back(builder.key_value_bytes(ranks[r].num_kept));
-    }
-    builder.all_gather(kept_bytes);
+  if (input.config.compressor == Compressor::kQueryAware) send_query(input, builder);
+  std::vector<Index> kept_bytes;
+  for (std::size_t r = 0; r < ranks.size(); ++r) {
+    score(input, builder, static_cast<int>(r), ranks[r].block_len);
+    select(builder, static_cast<int>(r), ranks[r].block_len, ranks[r].num_kept);
+    kept_bytes.push_back(builder.key_value_bytes(ranks[r].num_kept));
   }
+  builder.all_gather(kept_bytes);
   const auto segments = [&](std::size_t r) {
     const RankLayout& rank = ranks[r];
     return Segments{rank.anchor_rows, rank.anchor_rows, rank.block_len, rank.passing_rows};
   };
-  const bool split = passes && input.overlapped;
-  if (split) {
+  if (input.overlapped) {
     builder.beside_exchange();
     for (std::size_t r = 0; r < ranks.size(); ++r) {
       attend_own(builder, static_cast<int>(r), segments(r));
     }
   }
-  if (passes) builder.next_step();
+  builder.next_step();
   for (std::size_t r = 0; r < ranks.size(); ++r) {
-    if (split) {
+    if (input.overlapped) {
       attend_passing(builder, static_cast<int>(r), segments(r));
     } else {
       attend_all(builder, static_cast<int>(r), segments(r), input.style);

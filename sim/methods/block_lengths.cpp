@@ -22,6 +22,12 @@ Index BlockLengths::held(int rank, const Chunk& steps) const {
   return before(rank - steps.begin + 1) - before(rank - steps.end + 1);
 }
 
+bool ring_steps_alike(Index doc_len, Index num_ranks) {
+  constexpr Index kEnoughRows = 32;
+  constexpr Index kManyRanks = 256;
+  return doc_len >= kEnoughRows * num_ranks || num_ranks > kManyRanks;
+}
+
 std::vector<Chunk> ring_stretches(Index num_ranks, bool alike) {
   std::vector<Chunk> stretches{{0, 1}};
   Index step = 1;

@@ -40,6 +40,7 @@ struct SimMethodEntry {
   bool exact;                       ///< the same attention as one GPU that sees everything
   bool anchored;                    ///< has an anchor block
   bool passes;                      ///< keeps entries and passes them on
+  bool overlaps;                    ///< has compute that may run beside its exchanges
   double overlap;                   ///< share of its exchange that hides, as it is usually run
   std::optional<Method> reference;  ///< whose counters its counts must equal
   void (*plan)(const PlanInput& input, PlanBuilder& builder);
@@ -47,27 +48,27 @@ struct SimMethodEntry {
 
 // clang-format off
 inline constexpr std::array kSimMethods{
-    SimMethodEntry{SimMethod::kFull, "full", "Full", Division::kOneRank, true, false, false, 0,
+    SimMethodEntry{SimMethod::kFull, "full", "Full", Division::kOneRank, true, false, false, false, 0,
                    Method::kFull, plan_full},
-    SimMethodEntry{SimMethod::kTensorParallel, "tensor_parallel", "Tensor parallel", Division::kHeads, true, false, false, 0,
+    SimMethodEntry{SimMethod::kTensorParallel, "tensor_parallel", "Tensor parallel", Division::kHeads, true, false, false, false, 0,
                    std::nullopt, plan_full},
-    SimMethodEntry{SimMethod::kMInference, "minference", "MInference", Division::kOneRank, false, false, false, 0,
+    SimMethodEntry{SimMethod::kMInference, "minference", "MInference", Division::kOneRank, false, false, false, false, 0,
                    std::nullopt, plan_minference},
-    SimMethodEntry{SimMethod::kRing, "ring", "Ring", Division::kDocument, true, false, false, 1,
+    SimMethodEntry{SimMethod::kRing, "ring", "Ring", Division::kDocument, true, false, false, true, 1,
                    Method::kRing, plan_ring},
-    SimMethodEntry{SimMethod::kZigzagRing, "zigzag_ring", "Zigzag Ring", Division::kDocument, true, false, false, 1,
+    SimMethodEntry{SimMethod::kZigzagRing, "zigzag_ring", "Zigzag Ring", Division::kDocument, true, false, false, true, 1,
                    Method::kZigzagRing, plan_zigzag_ring},
-    SimMethodEntry{SimMethod::kAllGather, "all_gather", "All-gather", Division::kDocument, true, false, false, 0,
+    SimMethodEntry{SimMethod::kAllGather, "all_gather", "All-gather", Division::kDocument, true, false, false, false, 0,
                    Method::kAllGather, plan_all_gather},
-    SimMethodEntry{SimMethod::kUlysses, "ulysses", "Ulysses", Division::kDocument, true, false, false, 0,
+    SimMethodEntry{SimMethod::kUlysses, "ulysses", "Ulysses", Division::kDocument, true, false, false, false, 0,
                    Method::kUlysses, plan_ulysses},
-    SimMethodEntry{SimMethod::kStar, "star", "Star", Division::kDocument, false, true, false, 0,
+    SimMethodEntry{SimMethod::kStar, "star", "Star", Division::kDocument, false, true, false, false, 0,
                    Method::kStar, plan_star},
-    SimMethodEntry{SimMethod::kApe, "ape", "APE", Division::kDocument, false, true, false, 0,
+    SimMethodEntry{SimMethod::kApe, "ape", "APE", Division::kDocument, false, true, false, false, 0,
                    Method::kApe, plan_star},
-    SimMethodEntry{SimMethod::kApb, "apb", "APB", Division::kDocument, false, true, true, 0,
+    SimMethodEntry{SimMethod::kApb, "apb", "APB", Division::kDocument, false, true, true, true, 0,
                    Method::kApb, plan_apb},
-    SimMethodEntry{SimMethod::kSpava, "spava", "Spava", Division::kDocument, false, true, true, 1,
+    SimMethodEntry{SimMethod::kSpava, "spava", "Spava", Division::kDocument, false, true, true, true, 1,
                    Method::kSpava, plan_spava},
 };
 // clang-format on

@@ -24,6 +24,7 @@ void plan_ulysses(const PlanInput& input, PlanBuilder& builder) {
     rows.push_back(rank.block_len);
   }
   const auto swap = [&](Index calls, auto&& heads_of, Index all_heads, bool to_heads) {
+    if (num_ranks == 1) return;
     Exchange& swapped = builder.exchange(CollectiveKind::kAllToAll, Meeting::kAllRanks, calls);
     for (std::size_t r = 0; r < rows.size(); ++r) {
       const Index own = heads_of(static_cast<Index>(r));

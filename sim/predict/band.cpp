@@ -5,6 +5,9 @@
 namespace apb::sim {
 namespace {
 
+/// Equal work that is added up in another order differs by less, a real difference by more.
+constexpr double kRounding = 1e-9;
+
 double share(Seconds part, Seconds all) {
   return all.number > 0 ? part / all : 0;
 }
@@ -14,6 +17,16 @@ double share(Seconds part, Seconds all) {
 Band band_around(Seconds time, double spread) {
   const double factor = std::exp(kDeviationsToTenth * spread);
   return {Seconds(time.number / factor), time, factor * time};
+}
+
+bool less_beyond_rounding(Seconds a, Seconds b) {
+  return a < (1 - kRounding) * b;
+}
+
+Difference difference_of(const Band& a, const Band& b) {
+  if (!less_beyond_rounding(a.p50, b.p50) && !less_beyond_rounding(b.p50, a.p50))
+    return Difference::kNone;
+  return a.overlaps(b) ? Difference::kIndistinguishable : Difference::kClear;
 }
 
 double spread_of(const RankTime& rank, const ProvenanceTime& provenance, const Spread& spread) {

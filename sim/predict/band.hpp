@@ -28,6 +28,17 @@ struct Band {
 /// Log-normal around `time`, which is the median.
 [[nodiscard]] Band band_around(Seconds time, double spread);
 
+/// What can be said of two predicted times.
+enum class Difference {
+  kNone,               ///< the same time, but for the rounding of sums
+  kIndistinguishable,  ///< different medians, but bands that overlap
+  kClear,
+};
+[[nodiscard]] Difference difference_of(const Band& a, const Band& b);
+
+/// Whether `a` is less than `b` by more than the rounding of sums.
+[[nodiscard]] bool less_beyond_rounding(Seconds a, Seconds b);
+
 /// Relative standard deviation of a rank's time. Numbers of one family are wrong together, families
 /// one by one; the session is common to all, and what was extrapolated adds its own.
 [[nodiscard]] double spread_of(const RankTime& rank, const ProvenanceTime& provenance,

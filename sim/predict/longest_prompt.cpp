@@ -1,12 +1,11 @@
 #include "sim/predict/longest_prompt.hpp"
 
+#include "reference/cli/text_table.hpp"
 #include "reference/core/error.hpp"
 #include "sim/methods/method_table.hpp"
 
 namespace apb::sim {
 namespace {
-
-constexpr Index kShortest = 1024;
 
 /// A document too short for its anchor is none that does not fit.
 bool fits(const MachineProfile& machine, const Job& job) {
@@ -21,9 +20,9 @@ bool fits(const MachineProfile& machine, const Job& job) {
 }  // namespace
 
 Index longest_prompt(const MachineProfile& machine, const JobOfLength& job_of) {
-  if (!fits(machine, job_of(kShortest))) return 0;
-  Index low = kShortest;
-  Index high = 2 * kShortest;
+  if (!fits(machine, job_of(kShortestPrompt))) return 0;
+  Index low = kShortestPrompt;
+  Index high = 2 * kShortestPrompt;
   while (high < kLongestPrompt && fits(machine, job_of(high))) {
     low = high;
     high *= 2;
@@ -36,11 +35,14 @@ Index longest_prompt(const MachineProfile& machine, const JobOfLength& job_of) {
   return low;
 }
 
-std::optional<Index> break_even_length(const MachineModel& machine, const JobOfLength& faster,
-                                       const JobOfLength& slower, Index longest) {
+std::string longest_prompt_text(Index tokens) {
+  return (tokens == kLongestPrompt ? "at least " : "") + with_separators(tokens);
+}
+
+std::optional<Index> break_even_length(const TimeOfLength& faster, const TimeOfLength& slower,
+                                       Index longest) {
   const auto wins = [&](Index doc_len) {
-    return predict(machine, faster(doc_len)).time_to_first_token() <
-           predict(machine, slower(doc_len)).time_to_first_token();
+    return less_beyond_rounding(faster(doc_len), slower(doc_len));
   };
   if (!wins(longest)) return std::nullopt;
   const auto runs_and_wins = [&](Index doc_len) {
@@ -52,8 +54,8 @@ std::optional<Index> break_even_length(const MachineModel& machine, const JobOfL
   };
   // Down from the longest while it still wins: above the answer it always does.
   Index high = longest;
-  while (high > kShortest && runs_and_wins(high / 2)) high /= 2;
-  if (high <= kShortest) return kShortest;
+  while (high > kShortestPrompt && runs_and_wins(high / 2)) high /= 2;
+  if (high <= kShortestPrompt) return kShortestPrompt;
   Index low = high / 2;
   while (high - low > low / 100 + 1) {
     const Index middle = low + (high - low) / 2;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "reference/cli/text_table.hpp"
 #include "reference/core/error.hpp"
 #include "sim/methods/method_table.hpp"
@@ -25,6 +27,17 @@ std::string titles(const std::vector<const Contender*>& contenders) {
     text += entry_of(contenders[i]->method).title;
   }
   return text;
+}
+
+/// ", 1.5x tensor parallelism's speed on the same GPUs"; nothing if the two are equal.
+std::string speed_over_tensor_parallel(const Comparison& comparison, const Contender& best) {
+  const auto over = comparison.speedup(best, SimMethod::kTensorParallel);
+  if (!over) return "";
+  const Prediction& other = *comparison.of(SimMethod::kTensorParallel).prediction;
+  if (difference_of(other.band(), best.prediction->band()) == Difference::kNone) return "";
+  return fmt::format(", {} tensor parallelism's speed on {}", times_text(*over),
+                     other.num_gpus == best.prediction->num_gpus ? "the same GPUs"
+                                                                 : counted(other.num_gpus, "GPU"));
 }
 
 }  // namespace
@@ -57,9 +70,40 @@ const Contender* fastest(const Comparison& comparison, bool exact_only) {
   const Contender* best = nullptr;
   for (const Contender& contender : comparison.contenders) {
     if (!runs(contender) || (exact_only && !entry_of(contender.method).exact)) continue;
-    if (best == nullptr || time_of(contender) < time_of(*best)) best = &contender;
+    if (best == nullptr || less_beyond_rounding(time_of(contender), time_of(*best)))
+      best = &contender;
   }
   return best;
+}
+
+Standing standing_of(const Comparison& comparison, const Contender& contender) {
+  if (!runs(contender)) return Standing::kDoesNotRun;
+  const Contender* best = fastest(comparison, false);
+  const auto to_best = [&](const Contender& one) {
+    return difference_of(one.prediction->band(), best->prediction->band());
+  };
+  if (to_best(contender) == Difference::kIndistinguishable) return Standing::kIndistinguishable;
+  if (to_best(contender) == Difference::kClear) return Standing::kSlower;
+  const auto first = std::ranges::count_if(comparison.contenders, [&](const Contender& one) {
+    return runs(one) && to_best(one) == Difference::kNone;
+  });
+  return first > 1 ? Standing::kEquallyFast : Standing::kFastest;
+}
+
+std::string_view to_string(Standing standing) {
+  switch (standing) {
+    case Standing::kFastest:
+      return "fastest";
+    case Standing::kEquallyFast:
+      return "equally fast";
+    case Standing::kIndistinguishable:
+      return "indistinguishable";
+    case Standing::kSlower:
+      return "slower";
+    case Standing::kDoesNotRun:
+      return "does not run";
+  }
+  return "";
 }
 
 std::string answer(const Comparison& comparison) {
@@ -67,21 +111,19 @@ std::string answer(const Comparison& comparison) {
                                         counted(comparison.ranks, "rank"));
   const Contender* best = fastest(comparison, false);
   if (best == nullptr) return where + ": nothing fits.";
+  std::vector<const Contender*> equal;
   std::vector<const Contender*> level;
   for (const Contender& contender : comparison.contenders) {
-    if (&contender == best || !runs(contender)) continue;
-    if (contender.prediction->band().overlaps(best->prediction->band()))
-      level.push_back(&contender);
+    const Standing standing = standing_of(comparison, contender);
+    if (standing == Standing::kEquallyFast) equal.push_back(&contender);
+    if (standing == Standing::kIndistinguishable) level.push_back(&contender);
   }
-  std::string text = fmt::format("{}: {} is fastest, {}", where, entry_of(best->method).title,
-                                 text_of(time_of(*best)));
-  if (const auto over = comparison.speedup(*best, SimMethod::kTensorParallel);
-      over && best->method != SimMethod::kTensorParallel) {
-    const Index gpus = comparison.of(SimMethod::kTensorParallel).prediction->num_gpus;
-    text +=
-        fmt::format(", {} tensor parallelism's speed on {}", times_text(*over),
-                    gpus == best->prediction->num_gpus ? "the same GPUs" : counted(gpus, "GPU"));
-  }
+  std::string text = equal.empty()
+                         ? fmt::format("{}: {} is fastest, {}", where, entry_of(best->method).title,
+                                       text_of(time_of(*best)))
+                         : fmt::format("{}: {} are equally fast, {}, and nothing is faster", where,
+                                       titles(equal), text_of(time_of(*best)));
+  text += speed_over_tensor_parallel(comparison, *best);
   if (!level.empty()) text += fmt::format("; indistinguishable from {}", titles(level));
   text += ".";
 

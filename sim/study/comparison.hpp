@@ -38,10 +38,22 @@ struct Comparison {
 [[nodiscard]] Comparison compare(const MachineModel& machine, const JobMaker& job_of, Index doc_len,
                                  Index ranks);
 
-/// The fastest that fits (or is borderline), of all or of the exact ones; none if none runs.
+/// The fastest that fits (or is borderline), of all or of the exact ones; of equal ones the first;
+/// none if none runs.
 [[nodiscard]] const Contender* fastest(const Comparison& comparison, bool exact_only);
 
-/// One sentence: which is fastest, by how much, and what cannot be told apart.
+/// How a method stands to the fastest.
+enum class Standing {
+  kFastest,
+  kEquallyFast,        ///< one of several that take the same time, and nothing is faster
+  kIndistinguishable,  ///< slower, but its band overlaps the fastest one's
+  kSlower,
+  kDoesNotRun,  ///< the method cannot do this, or it does not fit
+};
+[[nodiscard]] Standing standing_of(const Comparison& comparison, const Contender& contender);
+[[nodiscard]] std::string_view to_string(Standing standing);
+
+/// A sentence or two: which is fastest, by how much, and what cannot be told apart.
 [[nodiscard]] std::string answer(const Comparison& comparison);
 
 }  // namespace apb::sim

@@ -114,9 +114,11 @@ Sensitivity sensitivity(const MachineModel& machine, const Job& job) {
     study.machine("network cards", 0.5, 2, "half", "twice",
                   [](MachineProfile& p, double f) { scale(p.nic_bytes_per_s, f); });
   }
-  study.choice(
-      "overlap of exchanges", "none", [](Job& j) { j.overlap = 0; }, "all",
-      [](Job& j) { j.overlap = 1; });
+  if (entry_of(job.method).overlaps) {
+    study.choice(
+        "overlap of exchanges", "none", [](Job& j) { j.overlap = 0; }, "all",
+        [](Job& j) { j.overlap = 1; });
+  }
   const ApbConfig& lengths = job.lengths;
   const auto halved_doubled = [&](const std::string& input, Index now, auto&& set) {
     if (now == 0) return;

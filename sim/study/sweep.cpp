@@ -4,6 +4,7 @@
 #include <atomic>
 #include <mutex>
 #include <tuple>
+#include <unordered_map>
 
 #include "reference/core/error.hpp"
 #include "reference/core/parallel_for.hpp"
@@ -85,13 +86,15 @@ std::vector<Index> pareto_front(const std::vector<SweepPoint>& points,
     return key(a) < key(b);
   });
   std::vector<Index> front;
+  std::unordered_map<Index, std::vector<Index>> front_of;  // each prompt's: others do not compete
   for (const Index i : order) {
-    const Index prompt = prompt_of(i);
+    std::vector<Index>& same = front_of[prompt_of(i)];
     // Of equal points the first stands for all.
-    const bool beaten = std::any_of(front.begin(), front.end(), [&](Index other) {
-      return beats(at(other), at(i)) && prompt_of(other) == prompt;
-    });
-    if (!beaten) front.push_back(i);
+    const bool beaten =
+        std::any_of(same.begin(), same.end(), [&](Index other) { return beats(at(other), at(i)); });
+    if (beaten) continue;
+    same.push_back(i);
+    front.push_back(i);
   }
   return front;
 }

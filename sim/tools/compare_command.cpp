@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <memory>
 
 #include "reference/cli/text_table.hpp"
@@ -37,22 +38,18 @@ std::vector<std::string> row_of(const Comparison& comparison, const Contender& c
     return row;
   }
   const Prediction& prediction = *contender.prediction;
-  const Contender* best = fastest(comparison, false);
-  const bool level = best != nullptr && best != &contender && prediction.fit != Fit::kOutOfMemory &&
-                     prediction.band().overlaps(best->prediction->band());
   row.insert(
       row.end(),
       {std::to_string(prediction.num_gpus), text_of(prediction.time_to_first_token()),
        text_of(prediction.band()), optional_times(comparison.speedup(contender, SimMethod::kFull)),
        optional_times(comparison.speedup(contender, SimMethod::kTensorParallel)),
-       text_of(Bytes(prediction.kept_cache_bytes)), with_separators(contender.longest_prompt)});
+       text_of(Bytes(prediction.kept_cache_bytes)), longest_prompt_text(contender.longest_prompt)});
+  const Standing standing = standing_of(comparison, contender);
   std::string remark;
+  if (standing != Standing::kSlower && standing != Standing::kDoesNotRun)
+    remark = to_string(standing);
   if (prediction.fit != Fit::kFits)
-    remark = to_string(prediction.fit);
-  else if (&contender == best)
-    remark = "fastest";
-  else if (level)
-    remark = "as fast";
+    remark += fmt::format("{}{}", remark.empty() ? "" : ", ", to_string(prediction.fit));
   row.push_back(remark);
   return row;
 }
@@ -68,10 +65,11 @@ Table table_of(const Comparison& comparison) {
 }
 
 Table csv_of(const std::vector<Comparison>& comparisons) {
-  Table table{{"doc_len", "ranks", "method", "exact", "gpus", "time_to_first_token_s", "p10_s",
-               "p90_s", "speedup_over_full", "speedup_over_tensor_parallel", "kv_bytes_per_gpu",
-               "memory_bytes", "longest_prompt_tokens", "fit", "refusal"},
-              {}};
+  Table table{
+      {"doc_len", "ranks", "method", "exact", "gpus", "time_to_first_token_s", "p10_s", "p90_s",
+       "speedup_over_full", "speedup_over_tensor_parallel", "kv_bytes_per_gpu", "memory_bytes",
+       "longest_prompt_tokens", "longest_prompt_may_be_longer", "fit", "standing", "refusal"},
+      {}};
   const auto number = [](double value) { return fmt::format("{}", value); };
   for (const Comparison& comparison : comparisons) {
     for (const Contender& contender : comparison.contenders) {
@@ -91,9 +89,12 @@ Table csv_of(const std::vector<Comparison>& comparisons) {
              number(prediction.band().p10.number), number(prediction.band().p90.number),
              over(SimMethod::kFull), over(SimMethod::kTensorParallel),
              std::to_string(prediction.kept_cache_bytes), std::to_string(prediction.memory.total()),
-             std::to_string(contender.longest_prompt), std::string(to_string(prediction.fit)), ""});
+             std::to_string(contender.longest_prompt),
+             contender.longest_prompt == kLongestPrompt ? "1" : "0",
+             std::string(to_string(prediction.fit)),
+             std::string(to_string(standing_of(comparison, contender))), ""});
       } else {
-        row.insert(row.end(), {"", "", "", "", "", "", "", "", "", "", contender.refusal});
+        row.insert(row.end(), {"", "", "", "", "", "", "", "", "", "", "", "", contender.refusal});
       }
       table.rows.push_back(std::move(row));
     }
@@ -101,8 +102,23 @@ Table csv_of(const std::vector<Comparison>& comparisons) {
   return table;
 }
 
+/// What lies beyond the lengths that are looked at is not known.
+std::string break_even_text(const std::optional<Index>& length) {
+  if (!length) return "not at " + with_separators(kLongestBreakEven);
+  return with_separators(*length) + (*length == kShortestPrompt ? " or less" : "");
+}
+
 /// From which length on an approximate method is faster than an exact one.
 Table break_even_table(const MachineModel& machine, const JobMaker& job_of, Index ranks) {
+  std::map<std::pair<SimMethod, Index>, Seconds> known;  // several pairs ask for the same
+  const auto time_of = [&](SimMethod method) -> TimeOfLength {
+    return [&, method](Index doc_len) {
+      const auto entry = known.find({method, doc_len});
+      if (entry != known.end()) return entry->second;
+      const Prediction prediction = predict_first_token(machine, job_of(method, doc_len, ranks));
+      return known[{method, doc_len}] = prediction.time_to_first_token();
+    };
+  };
   Table table{{"faster from (tokens)"}, {}};
   for (const SimMethod exact : kExact) {
     table.header.push_back("than " + std::string(entry_of(exact).title));
@@ -111,10 +127,8 @@ Table break_even_table(const MachineModel& machine, const JobMaker& job_of, Inde
     std::vector<std::string> row{std::string(entry_of(approximate).title)};
     for (const SimMethod exact : kExact) {
       try {
-        const auto length = break_even_length(
-            machine, [&](Index doc_len) { return job_of(approximate, doc_len, ranks); },
-            [&](Index doc_len) { return job_of(exact, doc_len, ranks); }, kLongestBreakEven);
-        row.push_back(length ? with_separators(*length) : "never");
+        row.push_back(break_even_text(
+            break_even_length(time_of(approximate), time_of(exact), kLongestBreakEven)));
       } catch (const BadInput&) {
         row.emplace_back("cannot run");
       }
@@ -146,7 +160,7 @@ std::string nic_text(const MachineModel& machine, const JobMaker& job_of, Index 
         continue;  // this method cannot do it
       }
     }
-    return apb && exact && *apb < *exact;
+    return apb && exact && less_beyond_rounding(*apb, *exact);
   };
   double low = 0.1;
   double high = 10000;
@@ -172,7 +186,9 @@ nlohmann::ordered_json to_json(const Comparison& comparison) {
     if (contender.prediction) {
       row["job"] = to_json(*contender.job);
       row["prediction"] = to_json(*contender.prediction);
+      row["standing"] = to_string(standing_of(comparison, contender));
       row["longest_prompt_tokens"] = contender.longest_prompt;
+      row["longest_prompt_may_be_longer"] = contender.longest_prompt == kLongestPrompt;
       for (const auto& [key, over] :
            {std::pair{"speedup_over_full", SimMethod::kFull},
             std::pair{"speedup_over_tensor_parallel", SimMethod::kTensorParallel}}) {
@@ -222,7 +238,7 @@ ExitStatus run_compare(const Question& question) {
   }
   fmt::print("{}, {}\n", model.name, machine.profile().title);
   for (const Comparison& comparison : comparisons) {
-    fmt::print("\n{} tokens, {}\n{}{}", with_separators(comparison.doc_len),
+    fmt::print("\n{}, {}\n{}{}", counted(comparison.doc_len, "token"),
                counted(comparison.ranks, "rank"), table_of(comparison).text(),
                wrapped(answer(comparison)));
     if (const Contender* best = fastest(comparison, false)) {

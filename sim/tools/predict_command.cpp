@@ -53,6 +53,16 @@ Job job_of_length(const Question& question, const Job& job, Index doc_len) {
                 question.anchor.front(), question.keep.front());
 }
 
+Index longest_prompt_of(const Question& question, const MachineModel& machine, const Job& job) {
+  return longest_prompt(machine.profile(),
+                        [&](Index doc_len) { return job_of_length(question, job, doc_len); });
+}
+
+std::string difference_text(Difference difference) {
+  if (difference == Difference::kNone) return "equal";
+  return difference == Difference::kIndistinguishable ? "indistinguishable" : "";
+}
+
 std::string memory_text(const Memory& memory) {
   std::string text;
   const auto add = [&](std::string_view name, Index bytes) {
@@ -99,9 +109,8 @@ void print_text(const Question& question, const MachineModel& machine, const Job
   fmt::print("Memory of the fullest GPU: {} of {}: {}\n", text_of(Bytes(prediction.memory.total())),
              text_of(Bytes(profile.memory_bytes.number)), to_string(prediction.fit));
   fmt::print("  {}\n", memory_text(prediction.memory));
-  const Index longest =
-      longest_prompt(profile, [&](Index doc_len) { return job_of_length(question, job, doc_len); });
-  fmt::print("  longest prompt that fits: {} tokens\n\n", with_separators(longest));
+  fmt::print("  longest prompt that fits: {} tokens\n\n",
+             longest_prompt_text(longest_prompt_of(question, machine, job)));
 
   Table table{{"against", "GPUs", "first token", "speedup", "", "memory"}, {}};
   for (const Rival& rival : rivals_of(question, machine, job)) {
@@ -111,12 +120,11 @@ void print_text(const Question& question, const MachineModel& machine, const Job
       continue;
     }
     const Prediction& other = *rival.prediction;
-    const bool same = band.overlaps(other.band());
     table.rows.push_back(
         {std::string(entry_of(rival.method).title), std::to_string(other.num_gpus),
          text_of(other.time_to_first_token()),
          times_text(other.time_to_first_token() / prediction.time_to_first_token()),
-         same ? "indistinguishable" : "", std::string(to_string(other.fit))});
+         difference_text(difference_of(band, other.band())), std::string(to_string(other.fit))});
   }
   fmt::print("{}", table.text());
 }
@@ -138,11 +146,16 @@ ExitStatus run_predict(const Question& question) {
     speedups[std::string(entry_of(rival.method).name)] =
         rival.prediction->time_to_first_token() / prediction.time_to_first_token();
   }
-  const nlohmann::ordered_json report{
-      {"schema", "apb-sim-predict"},       {"version", 1},
-      {"machine", machine.profile().name}, {"job", to_json(job)},
-      {"prediction", to_json(prediction)}, {"work", to_json(work_of_job(machine, job))},
-      {"speedup_over", speedups}};
+  const Index longest = longest_prompt_of(question, machine, job);
+  const nlohmann::ordered_json report{{"schema", "apb-sim-predict"},
+                                      {"version", 1},
+                                      {"machine", machine.profile().name},
+                                      {"job", to_json(job)},
+                                      {"prediction", to_json(prediction)},
+                                      {"work", to_json(work_of_job(machine, job))},
+                                      {"speedup_over", speedups},
+                                      {"longest_prompt_tokens", longest},
+                                      {"longest_prompt_may_be_longer", longest == kLongestPrompt}};
   fmt::print("{}\n", report.dump(2));
   return ExitStatus::kRight;
 }

@@ -64,14 +64,16 @@ void add_question_options(CLI::App& command, Question& question, Lists lists) {
       ->capture_default_str();
   command
       .add_option("--compressor", question.compressor,
-                  "retaining_head, query_aware, random, recent or none")
+                  "retaining_head, query_aware, random, recent, none, or auto: by method")
       ->capture_default_str();
   command.add_option("--batch", question.batch, "prompts at once")
       ->check(whole_number(1, kMaxTokens))
       ->capture_default_str();
-  command.add_option("--tp", question.tensor_parallel, "GPUs that share each rank's heads")
-      ->check(whole_number(1, kMaxRanks))
-      ->capture_default_str();
+  if (lists != Lists::kSearched) {
+    command.add_option("--tp", question.tensor_parallel, "GPUs that share each rank's heads")
+        ->check(whole_number(1, kMaxRanks))
+        ->capture_default_str();
+  }
   command.add_option("--pp", question.pipeline_stages, "groups of GPUs that share the layers")
       ->check(whole_number(1, kMaxRanks))
       ->capture_default_str();
@@ -101,8 +103,8 @@ void add_question_options(CLI::App& command, Question& question, Lists lists) {
 }
 
 void add_output_options(CLI::App& command, Question& question, bool csv, bool html) {
-  command.add_flag("--json", question.json, "JSON instead of a table");
-  if (csv) command.add_flag("--csv", question.csv, "CSV instead of a table");
+  CLI::Option* json = command.add_flag("--json", question.json, "JSON instead of a table");
+  if (csv) command.add_flag("--csv", question.csv, "CSV instead of a table")->excludes(json);
   if (html) command.add_option("--html", question.html, "also write a report to this file");
 }
 
@@ -144,7 +146,7 @@ std::vector<Index> parse_token_list(const std::vector<std::string>& words,
 MachineModel machine_of(const Question& question) {
   auto [profile, warnings] = audited_machine(question.machine);
   for (const Finding& warning : warnings)
-    print_to_stderr(fmt::format("apb-sim: {}\n", warning.line()));
+    print_to_stderr(fmt::format("apb-sim: warning: {}\n", warning.line()));
   const auto change = [](SourcedValue& value, double number) {
     value = {number, Provenance::kAssumed, "command line"};
   };
@@ -182,6 +184,43 @@ ModelSizes model_of(const std::string& name) {
   return sizes;
 }
 
+namespace {
+
+Compressor compressor_of(const Question& question, SimMethod method) {
+  if (question.compressor != "auto") {
+    const Compressor compressor = parse_compressor(question.compressor);
+    if (method != SimMethod::kSpava || compressor != Compressor::kRetainingHead) return compressor;
+  }
+  if (method != SimMethod::kSpava) return Compressor::kRetainingHead;
+  // Spava selects without training: by the query if there is one.
+  return question.query > 0 ? Compressor::kQueryAware : Compressor::kRecent;
+}
+
+/// \throws BadInput for an option that was given and that the method does not use
+void refuse_unused(const Question& question, const SimMethodEntry& entry) {
+  const auto refuse = [&](bool given, std::string_view option, const std::string& value,
+                          std::string_view why) {
+    if (!given) return;
+    throw BadInput("command line", option, value,
+                   fmt::format("left out with {}, which {}", entry.name, why));
+  };
+  const auto is_given = [](const std::string& word) { return word != "auto"; };
+  const std::string& anchor = question.anchor.front();
+  const std::string& keep = question.keep.front();
+  refuse(is_given(anchor) && !entry.anchored, "anchor", anchor, "has no anchor");
+  refuse(is_given(keep) && !entry.passes, "keep", keep, "passes nothing on");
+  refuse(is_given(question.compressor) && !entry.passes, "compressor", question.compressor,
+         "passes nothing on");
+  refuse(question.compressor == "retaining_head" && entry.method == SimMethod::kSpava, "compressor",
+         question.compressor, "selects without training");
+  refuse(question.overlap >= 0 && !entry.overlaps, "overlap", fmt::format("{}", question.overlap),
+         "computes nothing beside its exchanges");
+  refuse(question.cache_replicated && entry.method != SimMethod::kAllGather, "replicate-cache",
+         "given", "keeps what its ranks computed");
+}
+
+}  // namespace
+
 Job job_of(const Question& question, const ModelSizes& model, SimMethod method, Index doc_len,
            Index ranks, const std::string& anchor, const std::string& keep) {
   Job job;
@@ -207,14 +246,7 @@ Job job_of(const Question& question, const ModelSizes& model, SimMethod method, 
   if (entry.anchored && method != SimMethod::kStar && method != SimMethod::kApe) {
     lengths.embedded_query_len = question.query;
   }
-  lengths.compressor = Compressor::kNone;
-  if (entry.passes) {
-    lengths.compressor = parse_compressor(question.compressor);
-    if (method == SimMethod::kSpava && lengths.compressor == Compressor::kRetainingHead) {
-      // It selects without training: by the query if there is one.
-      lengths.compressor = question.query > 0 ? Compressor::kQueryAware : Compressor::kRecent;
-    }
-  }
+  lengths.compressor = entry.passes ? compressor_of(question, method) : Compressor::kNone;
   set_usual_lengths(job);
   if (lengths.compressor == Compressor::kNone) lengths.num_kept = 0;
   if (entry.anchored && anchor != "auto") lengths.anchor_len = parse_tokens(anchor, "anchor");
@@ -223,12 +255,14 @@ Job job_of(const Question& question, const ModelSizes& model, SimMethod method, 
 }
 
 Job job_of(const Question& question) {
-  const Job job = job_of(question, model_of(question.model), parse_sim_method(question.method),
+  const SimMethodEntry& entry = entry_of(parse_sim_method(question.method));
+  refuse_unused(question, entry);
+  const Job job = job_of(question, model_of(question.model), entry.method,
                          parse_tokens(question.tokens.front(), "tokens"), question.ranks.front(),
                          question.anchor.front(), question.keep.front());
   if (!question.block_lens.empty() && job.lengths.block_lens.empty()) {
     throw BadInput(
-        "sim", "block-lens", fmt::format("{}", fmt::join(question.block_lens, ",")),
+        "command line", "block-lens", fmt::format("{}", fmt::join(question.block_lens, ",")),
         fmt::format("left out with {}, which cuts the document itself", question.method));
   }
   return job;

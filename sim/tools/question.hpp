@@ -22,7 +22,7 @@ struct Question {
   std::vector<std::string> anchor{"auto"};
   std::vector<std::string> keep{"auto"};
   Index query = 64;
-  std::string compressor = "retaining_head";
+  std::string compressor = "auto";  ///< as the method's authors choose it
   Index batch = 1;
   Index tensor_parallel = 1;
   Index pipeline_stages = 1;
@@ -66,8 +66,8 @@ void add_output_options(CLI::App& command, Question& question, bool csv, bool ht
 [[nodiscard]] Job job_of(const Question& question, const ModelSizes& model, SimMethod method,
                          Index doc_len, Index ranks, const std::string& anchor = "auto",
                          const std::string& keep = "auto");
-/// The only one, of a question without lists. \throws BadInput too if block lengths are given to a
-/// method that has its own
+/// The only one, of a question without lists.
+/// \throws BadInput too for what is given and the method does not use
 [[nodiscard]] Job job_of(const Question& question);
 
 }  // namespace apb::sim

@@ -237,12 +237,14 @@ void add_sweep_command(CLI::App& sim, Work& work) {
   command->add_option("--methods", options->methods, "of " + sim_method_names() + " (default: all)")
       ->delimiter(',');
   command->add_option("--models", options->models, "several models, instead of --model")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->excludes("--model");
   command
       ->add_option("--nics-gbs", options->nic_gbytes_per_s,
-                   "several speeds of a network card, GB/s")
+                   "several speeds of a network card, GB/s, instead of --nic-gbs")
       ->check(real_number(1e-3, 1e6))
-      ->delimiter(',');
+      ->delimiter(',')
+      ->excludes("--nic-gbs");
   command->add_option("--links", options->link_factors, "links inside a node, times the machine's")
       ->check(real_number(1e-3, 1e3))
       ->delimiter(',')

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "reference/cli/text_table.hpp"
+#include "sim/machine/profile_audit.hpp"
 #include "sim/tools/commands.hpp"
 #include "sim/tools/prediction_text.hpp"
 #include "sim/tools/question.hpp"
@@ -31,8 +32,7 @@ Table cell_table(const Replay& replay) {
     }
     std::string memory;
     if (cell.doc_len > 0) memory = to_string(cell.fit);
-    if (cell.doc_len > 0 && !cell.memory_agrees())
-      memory += cell.unexplained.empty() ? " (wrong)" : " (unexplained)";
+    if (cell.doc_len > 0 && !cell.memory_agrees()) memory += " (wrong)";
     row.push_back(memory);
     table.rows.push_back(std::move(row));
   }
@@ -48,18 +48,17 @@ Table part_table(const Replay& replay) {
   return table;
 }
 
-void print_text(const ValidationSet& set, const Replay& replay) {
+void print_text(const ValidationSet& set, const std::vector<Finding>& warnings,
+                const Replay& replay) {
   fmt::print("{}\n{}\nSource: {}\n", set.title, repeated("-", text_columns(set.title)), set.source);
   for (const std::string& note : set.notes) fmt::print("Note: {}\n", note);
+  for (const Finding& warning : warnings) {
+    fmt::print("Note: machine {}, {}: {}\n", set.machine, warning.key, warning.text);
+  }
   fmt::print("\n{}\n", cell_table(replay).text());
   fmt::print("mean error {}, worst {}; {} of times inside their band, median half width {}\n",
              percent_text(replay.mean_error), percent_text(replay.worst_error),
              percent_text(replay.coverage), percent_text(replay.half_width));
-  for (const Cell& cell : replay.cells) {
-    if (cell.unexplained.empty() || cell.memory_agrees()) continue;
-    fmt::print("unexplained: {} at {} tokens ran out of memory: {}\n", cell.what,
-               with_separators(cell.doc_len), cell.unexplained);
-  }
   if (!replay.parts.empty()) fmt::print("\n{}", part_table(replay).text());
   if (replay.broken.empty()) fmt::print("\nall bounds hold\n\n");
   for (const std::string& bound : replay.broken) fmt::print("\nBROKEN: {}", bound);
@@ -106,14 +105,13 @@ ExitStatus run_validate(const ValidateOptions& options) {
   bool right = true;
   for (const std::string& name : names) {
     const ValidationSet set = find_validation_set(name);
-    Question question;
-    question.machine = set.machine;
-    const Replay result = replay(set, machine_of(question), model_of(set.model));
+    const auto [profile, warnings] = audited_machine(set.machine);
+    const Replay result = replay(set, MachineModel(profile), model_of(set.model));
     right = right && result.broken.empty();
     if (options.json) {
       report["sets"].push_back(to_json(set, result));
     } else {
-      print_text(set, result);
+      print_text(set, warnings, result);
     }
   }
   if (options.json) fmt::print("{}\n", report.dump(2));

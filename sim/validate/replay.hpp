@@ -18,7 +18,6 @@ struct Cell {
   Seconds predicted{};
   Band band;
   Fit fit = Fit::kFits;
-  std::string unexplained;
 
   [[nodiscard]] double error() const { return predicted / *measured - 1; }
   /// Whether the memory verdict can stand beside what happened.

@@ -1,5 +1,8 @@
 #include "sim/validate/validation_set.hpp"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <filesystem>
 
 #include "reference/cli/config_files.hpp"
@@ -19,7 +22,7 @@ std::string method_of(const JsonNode& row) {
   return name;
 }
 
-/// What says which prefill a row is about, the same in both kinds of rows.
+/// What says which prefill a row is about, the same in all kinds of rows.
 template <class Row>
 void read_setting(const JsonNode& row, Row& into) {
   into.method = method_of(row);
@@ -30,12 +33,21 @@ void read_setting(const JsonNode& row, Row& into) {
   if (row.has("num_kept")) into.num_kept = row["num_kept"].count_or_zero();
 }
 
+/// A name in a folder of configs, or a .json file.
+std::string known_name(const JsonNode& node, const std::string& folder) {
+  const std::string name = node.text();
+  const std::vector<std::string> known = config_names(folder);
+  if (!name.ends_with(".json") && std::ranges::find(known, name) == known.end()) {
+    node.refuse(fmt::format("one of {}, or a .json file", fmt::join(known, ", ")));
+  }
+  return name;
+}
+
 PrefillRow prefill_row(const JsonNode& row) {
   row.expect_keys({"method", "ranks", "doc_len"},
-                  {"anchor_len", "num_kept", "seconds", "out_of_memory", "unexplained"});
+                  {"anchor_len", "num_kept", "seconds", "out_of_memory"});
   PrefillRow result;
   read_setting(row, result);
-  if (row.has("unexplained")) result.unexplained = row["unexplained"].text();
   const bool out_of_memory = row.has("out_of_memory") && row["out_of_memory"].flag();
   if (out_of_memory == row.has("seconds")) row.refuse("either timed (seconds) or out_of_memory");
   if (!out_of_memory) result.measured = Seconds(row["seconds"].number(Allowed::kPositive));
@@ -51,6 +63,14 @@ PartsRow parts_row(const JsonNode& row) {
   for (const std::string& name : parts.keys()) {
     result.parts.emplace_back(name, Seconds(1e-3 * parts[name].number(Allowed::kPositive)));
   }
+  return result;
+}
+
+LayerRow layer_row(const JsonNode& row) {
+  row.expect_keys({"method", "ranks", "doc_len", "ms"}, {"anchor_len", "num_kept"});
+  LayerRow result;
+  read_setting(row, result);
+  result.measured = Seconds(1e-3 * row["ms"].number(Allowed::kPositive));
   return result;
 }
 
@@ -81,14 +101,15 @@ ValidationSet read_validation_set(const std::string& path) {
   const JsonNode root(path, "", whole);
   root.expect_keys({"schema", "version", "title", "source", "machine", "model", "bounds"},
                    {"notes", "backend", "query_len", "overlap", "all_logits", "order_counts",
-                    "prefill", "parts", "attention"});
+                    "prefill", "parts", "attention", "layers"});
   root.expect_schema("apb-validation");
   ValidationSet set;
+  set.file = path;
   set.name = std::filesystem::path(path).stem().string();
   set.title = root["title"].text();
   set.source = root["source"].text();
-  set.machine = root["machine"].text();
-  set.model = root["model"].text();
+  set.machine = known_name(root["machine"], "machines");
+  set.model = known_name(root["model"], "models");
   read_bounds(root["bounds"], set.bounds);
   if (root.has("backend")) set.backend = root["backend"].text();
   if (root.has("query_len")) set.query_len = root["query_len"].count_or_zero();
@@ -104,6 +125,7 @@ ValidationSet read_validation_set(const std::string& path) {
   each("prefill", [&](const JsonNode& row) { set.prefill.push_back(prefill_row(row)); });
   each("parts", [&](const JsonNode& row) { set.parts.push_back(parts_row(row)); });
   each("attention", [&](const JsonNode& row) { set.attention.push_back(attention_row(row)); });
+  each("layers", [&](const JsonNode& row) { set.layers.push_back(layer_row(row)); });
   return set;
 }
 

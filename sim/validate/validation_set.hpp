@@ -20,8 +20,6 @@ struct PrefillRow {
   Index anchor_len = 0;
   Index num_kept = 0;
   std::optional<Seconds> measured;  ///< none: it ran out of memory
-  /// Why a cell that ran out of memory needs less by all that is published: reported, not judged.
-  std::string unexplained;
 };
 
 /// Parts of one layer on the busiest rank, as a breakdown printed them.
@@ -32,6 +30,16 @@ struct PartsRow {
   Index anchor_len = 0;
   Index num_kept = 0;
   std::vector<std::pair<std::string, Seconds>> parts;  ///< names of kPartNames
+};
+
+/// One layer, measured rank by rank without its exchanges, kernels back to back: the slowest rank.
+struct LayerRow {
+  std::string method;
+  Index ranks = 1;
+  Index doc_len = 0;
+  Index anchor_len = 0;
+  Index num_kept = 0;
+  Seconds measured{};
 };
 
 /// One attention kernel, or the pieces that stand for it, on one rank.
@@ -52,6 +60,7 @@ struct Bounds {
 };
 
 struct ValidationSet {
+  std::string file;
   std::string name;
   std::string title;
   std::string source;
@@ -67,6 +76,7 @@ struct ValidationSet {
   std::vector<PrefillRow> prefill;
   std::vector<PartsRow> parts;  ///< shown, not judged: what the machine was calibrated on
   std::vector<AttentionRow> attention;
+  std::vector<LayerRow> layers;
 };
 
 [[nodiscard]] std::vector<std::string> known_validation_sets();

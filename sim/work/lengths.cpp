@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "sim/work/plan_builder.hpp"
+
 namespace apb::sim {
 namespace {
 
@@ -11,6 +13,23 @@ constexpr Index kTile = 128;
 
 Index whole_tiles(Index tokens) {
   return tokens < kTile ? tokens : tokens / kTile * kTile;
+}
+
+/// A share of the document in whole tiles, rounded up.
+Index whole_tiles_up(Index doc_len, Index parts) {
+  return kTile * ((doc_len / parts + kTile - 1) / kTile);
+}
+
+/// A 64th of the document, or what rank 0 can hold: an anchor must not be longer than what it has
+/// of the document, which is its share of the anchor and two of 2H chunks of the rest. Where the
+/// rest does not divide, the last chunk, which is one of them, may be empty.
+Index spava_anchor(Index doc_len, Index num_ranks) {
+  const Index usual = whole_tiles_up(doc_len, 64);
+  const Index rest = std::max<Index>(0, doc_len - usual);
+  const Index chunk = largest_share(rest, 2 * num_ranks);
+  const Index last_chunk = std::max<Index>(0, rest - (2 * num_ranks - 1) * chunk);
+  if (usual <= doc_len && usual <= usual / num_ranks + chunk + last_chunk) return usual;
+  return whole_tiles(doc_len / (2 * num_ranks + 1));  // one chunk's length
 }
 
 }  // namespace
@@ -32,12 +51,10 @@ void set_usual_lengths(Job& job) {
     case SimMethod::kStar:
       lengths.anchor_len = block;
       break;
-    case SimMethod::kSpava: {
-      const auto tiles = [&](Index part) { return (lengths.doc_len / part + kTile - 1) / kTile; };
-      lengths.anchor_len = std::min(lengths.doc_len, kTile * tiles(64));
-      lengths.num_kept = kTile * tiles(128);
+    case SimMethod::kSpava:
+      lengths.anchor_len = spava_anchor(lengths.doc_len, lengths.num_ranks);
+      lengths.num_kept = whole_tiles_up(lengths.doc_len, 128);
       break;
-    }
     default:
       break;
   }

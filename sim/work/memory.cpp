@@ -26,6 +26,7 @@ Index most_rows(const Job& job, const BlockLayout& layout) {
 
 /// Keys and values of one layer that a rank holds beside its own, in rows.
 Index foreign_rows(const Job& job, const ApbConfig& config, const BlockLayout& layout) {
+  if (config.num_ranks == 1) return 0;
   Index kept = 0;
   Index longest = 0;
   for (const RankLayout& rank : layout.ranks) {

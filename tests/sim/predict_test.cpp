@@ -23,40 +23,6 @@ bool close(double a, double b) {
   return std::abs(a - b) <= 1e-9 * std::abs(b);
 }
 
-TEST_CASE("Full's prefill by hand", "[sim]") {
-  // 1,024 rows, everything at 50 TFLOP/s or 1 TB/s.
-  const double rows = 1024;
-  const double flop =
-      2 * rows * 4096 * (6144 + 4096 + 3 * 14336) + 4 * 128 * 32 * rows * (rows + 1) / 2;
-  // Norms 2 (read, write), residuals 2 (3 each), RoPE (read, write 5,120), SiLU (3 x 14,336).
-  const double bytes = 2 * rows * (2 * 2 * 4096 + 2 * 3 * 4096 + 2 * 5120 + 3 * 14336);
-  const double layer = flop / 50e12 + bytes / 1e12;
-  CHECK(close(prefill_s(round_machine(), usual_job(SimMethod::kFull, 1024, 1)), 32 * layer));
-}
-
-TEST_CASE("one rank of any exact method is Full", "[sim]") {
-  const double full = prefill_s(round_machine(), usual_job(SimMethod::kFull, 20'000, 1));
-  for (const SimMethodEntry& entry : kSimMethods) {
-    if (!entry.exact) continue;
-    CAPTURE(entry.name);
-    CHECK(close(prefill_s(round_machine(), usual_job(entry.method, 20'000, 1)), full));
-  }
-}
-
-TEST_CASE("APB that keeps nothing, with an anchor as long as a block, is Star", "[sim]") {
-  MachineProfile machine = round_machine();
-  AttentionTable fused;
-  fused.backend = "fused";
-  fused.fused_segments = true;
-  fused.points.push_back({MaskKind::kCausal, 4096, 4096, 32, FlopPerSecond(40e12)});
-  machine.attention.push_back(fused);
-  Job apb = usual_job(SimMethod::kApb, 65'536, 8);
-  apb.lengths.anchor_len = 8192;
-  apb.lengths.num_kept = 0;
-  apb.lengths.compressor = Compressor::kNone;
-  CHECK(close(prefill_s(machine, apb), prefill_s(machine, usual_job(SimMethod::kStar, 65'536, 8))));
-}
-
 TEST_CASE("links without end leave the compute of the slowest rank", "[sim]") {
   MachineProfile machine = round_machine();
   machine.link_bytes_per_s.number = 1e30;
@@ -105,7 +71,7 @@ TEST_CASE("a better machine is never slower", "[sim]") {
     const int ranks = 1 << random.below(5);
     Job job = usual_job(entry.method, 8192 + random.below(500'000), ranks);
     job.overlap = static_cast<double>(random.below(3)) / 2;
-    if (entry.method == SimMethod::kUlysses && ranks > 8) continue;
+    if (entry.method == SimMethod::kUlysses && ranks > 8) continue;  // refused: 8 KV heads
     const double before = prefill_s(round_machine(), job);
     for (const auto rate : rates) {
       MachineProfile better = round_machine();
@@ -139,14 +105,13 @@ TEST_CASE("a ring's steps that are alike, timed as one, take what they take one 
   machine.collective_latency_s.number = 5e-6;
   machine.eager.gap_s.number = machine.eager.dispatch_s.number = 3e-6;
   const MachineModel model(machine);
-  for (int round = 0; round < 300; ++round) {
+  for (int round = 0; round < 400; ++round) {
     const SimMethod method = random.below(2) == 0 ? SimMethod::kRing : SimMethod::kZigzagRing;
     const int ranks = static_cast<int>(1 + random.below(33));
-    // Where the length does not divide, the last block is shorter, here by at most a quarter.
+    const Index most_rows = Index{1} << (1 + random.below(13));  // of a chunk: a few, or thousands
     const bool divides = random.below(2) == 0;
-    const Index chunk = 64 + random.below(8192);
     const Index doc_len =
-        2 * ranks * chunk - (divides ? 0 : random.below(1 + std::min<Index>(ranks, chunk / 4)));
+        divides ? 2 * ranks * (1 + random.below(most_rows)) : random.below(2 * ranks * most_rows);
     Job job = usual_job(method, doc_len, ranks);
     job.overlap = static_cast<double>(random.below(5)) / 4;
     job.tensor_parallel = 1 + random.below(2);
@@ -156,9 +121,9 @@ TEST_CASE("a ring's steps that are alike, timed as one, take what they take one 
     CAPTURE(entry_of(method).name, ranks, doc_len, *job.overlap);
     const double wanted = TimedLayer(model, job, each).run(32).number;
     const double got = TimedLayer(model, job, merged).run(32).number;
-    CHECK(std::abs(got - wanted) <= (divides ? 1e-9 : 0.01) * wanted);
+    CHECK(std::abs(got - wanted) <= (divides ? 1e-9 : 0.003) * wanted);
     CHECK(work_of(merged) == work_of(each));
-    CHECK(merged.steps.size() <= 6);
+    if (doc_len >= 32 * ranks) CHECK(merged.steps.size() <= 6);
   }
 }
 
@@ -224,14 +189,16 @@ TEST_CASE("break-even: slower before, faster behind", "[sim]") {
   MachineProfile slow_links = round_machine();
   slow_links.collective_latency_s.number = 20e-3;  // 640 ms in all layers
   const MachineModel machine(slow_links);
-  const auto apb = [](Index doc_len) { return usual_job(SimMethod::kApb, doc_len, 8); };
-  const auto full = [](Index doc_len) { return usual_job(SimMethod::kFull, doc_len, 8); };
-  const auto length = break_even_length(machine, apb, full, 1 << 20);
-  REQUIRE(length);
-  const auto wins = [&](Index doc_len) {
-    return predict(machine, apb(doc_len)).time_to_first_token() <
-           predict(machine, full(doc_len)).time_to_first_token();
+  const auto time_of = [&](SimMethod method) -> TimeOfLength {
+    return [&, method](Index doc_len) {
+      return predict(machine, usual_job(method, doc_len, 8)).time_to_first_token();
+    };
   };
+  const TimeOfLength apb = time_of(SimMethod::kApb);
+  const TimeOfLength full = time_of(SimMethod::kFull);
+  const auto length = break_even_length(apb, full, 1 << 20);
+  REQUIRE(length);
+  const auto wins = [&](Index doc_len) { return apb(doc_len) < full(doc_len); };
   CHECK(wins(*length));
   CHECK_FALSE(wins(*length - *length / 50 - 2));
 }

@@ -84,7 +84,6 @@ TEST_CASE("all products of a layer equal the reference's closed forms at real si
         job.lengths.block_lens = random.split(job.lengths.doc_len, ranks);
         job.lengths.anchor_len = std::min(job.lengths.anchor_len, job.lengths.block_lens.front());
       }
-      if (entry.method == SimMethod::kSpava && job.lengths.doc_len < 4096) continue;
       CAPTURE(entry.name, job.lengths.doc_len, ranks, job.lengths.block_lens);
       const ApbConfig config = config_of(job);
       const LayerSizes sizes{job.model.hidden_size, job.model.intermediate_size,
