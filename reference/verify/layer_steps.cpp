@@ -14,7 +14,7 @@ namespace {
 /// One rounding of fp32.
 constexpr double kFp32 = 0x1p-24;
 
-double silu(double x) {
+double silu_of(double x) {
   return std::isinf(x) && x < 0 ? 0 : x / (1 + std::exp(-x));
 }
 
@@ -65,7 +65,7 @@ StepTruth true_rope(const Matrix<double>& x, const RopeTable<double>& angles) {
 
 StepTruth true_swiglu(const Matrix<double>& gate, const Matrix<double>& up) {
   StepTruth truth;
-  truth.value = gate.unaryExpr(&silu).cwiseProduct(up);
+  truth.value = gate.unaryExpr(&silu_of).cwiseProduct(up);
   truth.slack =
       (gate.array().abs() + 16) * truth.value.array().abs() * kFp32 + up.array().abs() * 0x1p-121;
   return truth;
