@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,9 @@ namespace apb::sim {
 /// What a number may be.
 enum class Allowed { kPositive, kZeroOrMore, kCount, kCountOrZero };
 
+/// No quantity in its unit lies beyond; products and quotients of a few stay finite.
+inline constexpr double kLeastNumber = 1e-30;
+inline constexpr double kMostNumber = 1e30;
 /// Largest count in a table's row: below 2^53, so that double and Index hold the same.
 inline constexpr double kMaxCount = 1e15;
 
@@ -28,7 +32,12 @@ class JsonNode {
       : file_(file), where_(std::move(where)), value_(value) {}
 
   [[noreturn]] void refuse(std::string_view allowed) const {
-    throw BadInput(file_, where_, value_.dump(), allowed);
+    constexpr std::size_t kMostShown = 60;
+    std::string shown = value_.dump();
+    if (shown.size() > kMostShown) {
+      shown = value_.dump(-1, ' ', true).substr(0, kMostShown) + "...";  // ASCII: cut anywhere
+    }
+    throw BadInput(file_, where_, shown, allowed);
   }
 
   /// \throws BadInput unless this is an object with these keys and no others
@@ -81,7 +90,11 @@ class JsonNode {
 
   [[nodiscard]] std::string text() const {
     if (!value_.is_string() || value_ == "") refuse("a text");
-    return value_.get<std::string>();
+    std::string text = value_.get<std::string>();
+    if (std::ranges::any_of(text, [](unsigned char letter) { return letter < ' '; })) {
+      refuse("a text without control characters");
+    }
+    return text;
   }
 
   [[nodiscard]] bool flag() const {
@@ -92,8 +105,11 @@ class JsonNode {
   [[nodiscard]] double number(Allowed allowed) const {
     const double number = value_.is_number() ? value_.get<double>() : NAN;
     const bool whole = number == std::floor(number) && number <= kMaxCount;
-    if (allowed == Allowed::kPositive && !(number > 0)) refuse("a positive number");
-    if (allowed == Allowed::kZeroOrMore && !(number >= 0)) refuse("zero or a positive number");
+    const bool positive = kLeastNumber <= number && number <= kMostNumber;
+    if (allowed == Allowed::kPositive && !positive) refuse("a positive number");
+    if (allowed == Allowed::kZeroOrMore && !positive && number != 0) {
+      refuse("zero or a positive number");
+    }
     if (allowed == Allowed::kCount && !(whole && number >= 1)) refuse("a count from 1 on");
     if (allowed == Allowed::kCountOrZero && !(whole && number >= 0)) refuse("a count or 0");
     return number;
@@ -139,11 +155,22 @@ class JsonNode {
   const nlohmann::json& value_;
 };
 
-/// Parses the text of a file. \throws BadInput unless it is a JSON object
+/// Parses the text of a file.
+/// \throws BadInput unless it is a JSON object in which no object has a key twice
 [[nodiscard]] inline nlohmann::json parse_json_object(const std::string& path,
                                                       const std::string& text) {
-  nlohmann::json whole = nlohmann::json::parse(text, nullptr, false);
+  using nlohmann::json;
+  std::vector<std::set<std::string>> open;  // keys of the objects that are being read
+  std::string twice;
+  const auto note = [&](int /*depth*/, json::parse_event_t event, const json& parsed) {
+    if (event == json::parse_event_t::object_start) open.emplace_back();
+    if (event == json::parse_event_t::object_end) open.pop_back();
+    if (event == json::parse_event_t::key && !open.back().insert(parsed).second) twice = parsed;
+    return true;
+  };
+  json whole = json::parse(text, note, false);
   if (!whole.is_object()) throw BadInput(path + ": must be a JSON object");
+  if (!twice.empty()) throw BadInput(fmt::format("{}: {}: given twice", path, twice));
   return whole;
 }
 

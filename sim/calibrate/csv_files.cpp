@@ -14,9 +14,20 @@
 namespace apb::sim {
 namespace {
 
+/// A cell in a message: short, and without what a terminal would not print.
+std::string shown(const std::string& cell) {
+  constexpr std::size_t kMost = 40;
+  std::string text = cell.substr(0, kMost);
+  for (char& letter : text) letter = letter < ' ' || letter > '~' ? '?' : letter;
+  return cell.size() > kMost ? text + "..." : text;
+}
+
 class CsvFile {
  public:
-  explicit CsvFile(std::string path) : path_(std::move(path)), text_(read_whole_file(path_)) {
+  explicit CsvFile(std::string path) : path_(std::move(path)) {
+    std::string text = read_whole_file(path_);
+    if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);  // as spreadsheets write it
+    text_.str(std::move(text));
     if (!next()) throw BadInput(path_ + ": is empty");
     header_ = cells_;
   }
@@ -52,7 +63,8 @@ class CsvFile {
     for (const std::string_view column : columns) {
       if (has(column)) continue;
       throw BadInput(fmt::format("{}: has no column {} (columns are {}; needed are {})", path_,
-                                 column, fmt::join(header_, ", "), fmt::join(columns, ", ")));
+                                 column, shown(fmt::format("{}", fmt::join(header_, ", "))),
+                                 fmt::join(columns, ", ")));
     }
   }
 
@@ -70,7 +82,7 @@ class CsvFile {
   }
 
   [[noreturn]] void refuse(std::string_view column, std::string_view allowed) const {
-    throw BadInput(fmt::format("{}: line {}", path_, line_), column, word(column), allowed);
+    throw BadInput(fmt::format("{}: line {}", path_, line_), column, shown(word(column)), allowed);
   }
 
  private:
@@ -80,7 +92,7 @@ class CsvFile {
     Number value{};
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size() || !(value > 0) ||
-        value > Number{1'000'000'000'000'000}) {
+        value > Number{1'000'000'000'000'000} || static_cast<double>(value) < 1e-15) {
       refuse(column, allowed);
     }
     return value;

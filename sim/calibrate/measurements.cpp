@@ -28,6 +28,26 @@ CollectiveTable& Measurements::collective_of(CollectiveKind kind, Index num_rank
   return table;
 }
 
+std::size_t Measurements::size() const {
+  std::size_t sum = gemm.size();
+  for (const AttentionTable& table : attention) sum += table.points.size();
+  for (const CollectiveTable& table : collectives) sum += table.points.size();
+  return sum;
+}
+
+void Measurements::add(const Measurements& more) {
+  const auto append = [](auto& to, const auto& from) {
+    to.insert(to.end(), from.begin(), from.end());
+  };
+  append(gemm, more.gemm);
+  for (const AttentionTable& table : more.attention) {
+    append(attention_of(table.backend, table.head_dim).points, table.points);
+  }
+  for (const CollectiveTable& table : more.collectives) {
+    append(collective_of(table.kind, table.num_ranks, table.num_nodes).points, table.points);
+  }
+}
+
 AttentionPoint attention_point(MaskKind mask, Index q_len, Index kv_len, Index num_q_heads,
                                Index head_dim, Seconds time) {
   AttentionPoint point{mask, q_len, kv_len, num_q_heads, {}};

@@ -19,6 +19,9 @@ struct Measurements {
   [[nodiscard]] AttentionTable& attention_of(const std::string& backend, Index head_dim);
   [[nodiscard]] CollectiveTable& collective_of(CollectiveKind kind, Index num_ranks,
                                                Index num_nodes);
+  /// Points of all families.
+  [[nodiscard]] std::size_t size() const;
+  void add(const Measurements& more);
 };
 
 /// What an output of nccl-tests does not say, or says in lines that were cut off.

@@ -29,8 +29,11 @@ class AuditReport {
   return fmt::format("tables.{}[{}]", family, table);
 }
 
-/// Rates above the peak, bandwidth above the links, times that fall, copies, missing tables.
-void audit_tables(const MachineProfile& profile, std::span<const MachineProfile> others,
-                  AuditReport& report);
+/// Rates above the peak, bandwidth above the links, times that fall, missing tables.
+void audit_tables(const MachineProfile& profile, AuditReport& report);
+
+/// Tables that stand twice, that another machine has, or that are an all-reduce's.
+void audit_copied_tables(const MachineProfile& profile, std::span<const MachineProfile> others,
+                         AuditReport& report);
 
 }  // namespace apb::sim

@@ -41,8 +41,9 @@ void audit_ranges(const MachineProfile& profile, AuditReport& report) {
   for (const auto& entry : machine_values()) {
     const double value = (profile.*entry.place).number / entry.unit.factor;
     const std::string key = fmt::format("values.{}", entry.name);
-    if (entry.name.ends_with("_efficiency") && value > 1) {
-      report.error(key, fmt::format("{:g}: more than all of it", value));
+    if (entry.name.ends_with("_efficiency")) {
+      if (value > 1) report.error(key, fmt::format("{:g}: more than all of it", value));
+      if (value < 1e-3) report.error(key, fmt::format("{:g}: less than a thousandth", value));
     }
     for (const Plausible& range : kPlausible) {
       if (range.name == entry.name && (value < range.least || value > range.most)) {
@@ -139,7 +140,8 @@ std::vector<Finding> audit_profile(const MachineProfile& profile, const std::str
   } else {
     audit_unknown_gpu(profile, report);
   }
-  audit_tables(profile, others, report);
+  audit_tables(profile, report);
+  audit_copied_tables(profile, others, report);
   return report.take();
 }
 

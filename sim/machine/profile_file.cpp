@@ -124,7 +124,7 @@ MachineProfile read_machine_profile(const std::string& path) {
   const json whole = parse_json_object(path, read_whole_file(path));
   MachineProfile profile;
   const json sources = whole.value("sources", json::object());
-  if (!sources.is_object()) throw BadInput(path, "sources", sources.dump(), "an object");
+  if (!sources.is_object()) JsonNode(path, "sources", sources).refuse("an object");
   for (const auto& [key, value] : sources.items()) {
     profile.sources[key] = JsonNode(path, "sources." + key, value).text();
   }

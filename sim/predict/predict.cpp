@@ -146,10 +146,11 @@ JobWork work_of_job(const MachineModel& machine, const Job& job) {
 }
 
 void trace_prefill(const MachineModel& machine, const Job& job, Index num_layers,
-                   const std::function<void(const Interval&)>& record) {
+                   const std::function<void(const Interval&)>& record, bool each_ring_step) {
   validate(job);
   const ApbConfig config = config_of(job);
-  const LayerPlan plan = plan_layer(job, config, style_of(machine, job), {0, config.doc_len}, true);
+  const LayerPlan plan =
+      plan_layer(job, config, style_of(machine, job), {0, config.doc_len}, each_ring_step);
   TimedLayer(machine, job, plan).run(num_layers, record);
 }
 

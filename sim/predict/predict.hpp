@@ -47,7 +47,8 @@ struct JobWork {
 [[nodiscard]] JobWork work_of_job(const MachineModel& machine, const Job& job);
 
 /// As predict, with every interval of the prefill's first `num_layers` layers.
+/// \param each_ring_step as PlanInput has it
 void trace_prefill(const MachineModel& machine, const Job& job, Index num_layers,
-                   const std::function<void(const Interval&)>& record);
+                   const std::function<void(const Interval&)>& record, bool each_ring_step = true);
 
 }  // namespace apb::sim

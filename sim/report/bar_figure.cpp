@@ -17,7 +17,6 @@ constexpr double kBarPitch = 48;  // the whisker lies below its bar: nothing hid
 constexpr double kBarTop = 10;
 constexpr double kSharePitch = 32;
 constexpr int kBarNameColumns = 24;
-constexpr double kTotalWidth = 180;  // of "0.76 s (0.70 s – 0.83 s)"
 
 using Pieces = std::array<Seconds, kNumPieces>;
 
@@ -77,6 +76,12 @@ void draw_pieces(Drawing& drawing, const PartBar& bar, const Pieces& pieces, con
   }
 }
 
+/// "0.76 s (0.70 s – 0.83 s)"
+std::string total_text(const Band& total) {
+  return fmt::format("{} ({} – {})", time_text(total.p50), time_text(total.p10),
+                     time_text(total.p90));
+}
+
 void draw_total(Drawing& drawing, const Band& total, const Scale& scale, Seconds end, double y) {
   const double low = scale(total.p10.number);
   const double high = scale(total.p90.number);
@@ -85,20 +90,20 @@ void draw_total(Drawing& drawing, const Band& total, const Scale& scale, Seconds
   for (const double x : {low, scale(total.p50.number), high}) {
     drawing.line({x, whisker - 4}, {x, whisker + 4}, "whisker");
   }
-  drawing.text({std::max(scale(end.number), high) + 8, y + 17}, "",
-               fmt::format("{} ({} – {})", time_text(total.p50), time_text(total.p10),
-                           time_text(total.p90)));
+  drawing.text({std::max(scale(end.number), high) + 8, y + 17}, "", total_text(total));
 }
 
 /// One bar a method on a common axis of time. \returns where it ends
 double draw_times(Drawing& drawing, const std::vector<PartBar>& bars,
                   const std::vector<Pieces>& all, double left) {
   Seconds longest{};
+  double widest = 0;  // of the totals' texts, behind the bars
   for (std::size_t i = 0; i < bars.size(); ++i) {
     longest = std::max({longest, bars[i].total.p90, sum_of(all[i])});
+    widest = std::max(widest, text_width(total_text(bars[i].total)));
   }
   const TimeUnit unit = unit_for(longest);
-  const Scale scale{0, longest.number, left, kFigureWidth - kTotalWidth};
+  const Scale scale{0, longest.number, left, kFigureWidth - widest - 10};
   const double bottom = kBarTop + kBarPitch * static_cast<double>(bars.size());
   std::vector<Tick> ticks = round_ticks({0, longest.number * unit.per_second, 0, 1});
   for (Tick& tick : ticks) tick.value /= unit.per_second;
@@ -130,19 +135,17 @@ double draw_shares(Drawing& drawing, const std::vector<PartBar>& bars,
 
 ReportTable bar_table(const std::vector<PartBar>& bars, const std::vector<Pieces>& all) {
   ReportTable table;
-  table.header = {"method"};
+  table.header = {"method", "total", "p10", "p90"};
   for (std::size_t piece = 0; piece < kNumPieces; ++piece) {
     if (any_has(all, piece)) table.header.emplace_back(piece_name(piece));
   }
-  table.header.insert(table.header.end(), {"total", "p10", "p90"});
   for (std::size_t i = 0; i < bars.size(); ++i) {
+    const Band& total = bars[i].total;
     std::vector<std::string>& row = table.rows.emplace_back();
-    row.push_back(bars[i].name);
+    row = {bars[i].name, time_text(total.p50), time_text(total.p10), time_text(total.p90)};
     for (std::size_t piece = 0; piece < kNumPieces; ++piece) {
       if (any_has(all, piece)) row.push_back(time_text(all[i][piece]));
     }
-    const Band& total = bars[i].total;
-    for (const Seconds time : {total.p50, total.p10, total.p90}) row.push_back(time_text(time));
   }
   return table;
 }

@@ -42,7 +42,13 @@ class Sections {
 
 std::string optional_element(std::string_view before, std::string_view text,
                              std::string_view after) {
-  return text.empty() ? "" : fmt::format("{}{}{}\n", before, escaped(text), after);
+  if (text.empty()) return "";
+  std::string safe = escaped(text);
+  // A per cent sign does not begin a line.
+  for (std::size_t at = 0; (at = safe.find(" %", at)) != std::string::npos;) {
+    safe.replace(at, 1, "\u00a0");
+  }
+  return fmt::format("{}{}{}\n", before, safe, after);
 }
 
 std::string figure_html(const Figure& figure) {
@@ -76,7 +82,7 @@ std::string html_report(const ReportData& data) {
   const std::array<Figure, 5> figures{
       bar_figure(data.parts), line_figure(data.speedup, data.baseline),
       timeline_figure(data.timeline, data.num_ranks, data.timeline_of), scatter_figure(data.pareto),
-      tornado_figure(data.tornado)};
+      tornado_figure(data.tornado, data.tornado_of)};
   for (const Figure& figure : figures) {
     if (!figure.svg.empty()) sections.add(figure.id, figure.heading, figure_html(figure));
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "reference/cli/text_table.hpp"
@@ -15,11 +16,12 @@ int decimals_for(double number) {
   return number >= 9.995 ? 1 : 2;
 }
 
-/// Numbers stand under each other by their last digit.
+/// What is not broken into lines: a number with its unit, but no band behind it and no sentence.
 bool looks_numeric(std::string_view cell) {
   constexpr std::string_view kDash = "–";
-  return cell == kDash || (!cell.empty() && (std::string_view("+-.0123456789").find(cell[0]) !=
-                                             std::string_view::npos));
+  if (cell == kDash) return true;
+  if (cell.empty() || std::ranges::count(cell, ' ') > 1 || cell.ends_with(')')) return false;
+  return std::string_view("+-.0123456789").find(cell[0]) != std::string_view::npos;
 }
 
 }  // namespace
@@ -49,8 +51,9 @@ std::string escaped(std::string_view text) {
 
 std::string time_text(Seconds time) {
   if (!std::isfinite(time.number)) return "–";
-  if (time.number == 0) return "0 s";
   const double size = std::abs(time.number);
+  constexpr double kRounding = 1e-12;  // what is left of sums that cancel; a clock cycle is longer
+  if (size < kRounding) return "0 s";
   // A tenth of a second is still told in seconds: methods are compared around there.
   double shown = time.number;
   std::string_view unit = "s";
@@ -106,7 +109,9 @@ double text_width(std::string_view text) {
 }
 
 std::string html_table(const ReportTable& table) {
-  std::string html = "<div class=\"wide\" tabindex=\"0\"><table>\n";
+  constexpr std::size_t kManyColumns = 11;
+  std::string html = fmt::format("<div class=\"wide\" tabindex=\"0\"><table{}>\n",
+                                 table.header.size() >= kManyColumns ? " class=\"dense\"" : "");
   if (!table.title.empty()) html += fmt::format("<caption>{}</caption>\n", escaped(table.title));
   html += "<thead><tr>";
   for (const std::string& cell : table.header) {

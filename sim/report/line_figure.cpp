@@ -138,7 +138,7 @@ ReportTable speedup_table(const std::vector<Series>& series, const std::set<Inde
                        [&](const SpeedupPoint& candidate) { return candidate.tokens == length; });
       row.push_back(point == one.points.end()
                         ? "–"
-                        : fmt::format("{} ({} – {})", number_text(point->speedup),
+                        : fmt::format("{} ({}\u00a0–\u2060\u00a0{})", number_text(point->speedup),
                                       number_text(point->low), number_text(point->high)));
     }
   }

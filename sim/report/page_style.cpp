@@ -42,10 +42,12 @@ ol { font-size: 14px; padding-left: 30px; }
 details { margin: 8px 0; }
 summary { cursor: pointer; color: var(--link); padding: 6px 0; }
 table { border-collapse: collapse; font-size: 14px; margin: 8px 0; }
+.dense { font-size: 12.5px; }
 caption { text-align: left; padding-bottom: 4px; }
-th, td { text-align: left; padding: 5px 14px 5px 0; border-bottom: 1px solid var(--rule);
+th, td { text-align: left; padding: 5px 8px 5px 0; border-bottom: 1px solid var(--rule);
   vertical-align: top; font-variant-numeric: tabular-nums; }
 td.number { white-space: nowrap; }
+@media (max-width: 671px) { td:first-child:not(.number), td + td:not(.number) { min-width: 9em; } }
 .figure text { font: 13px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; fill: var(--text); }
 .figure text.faint { fill: var(--faint); }
 .figure text.strong { font-weight: 600; }

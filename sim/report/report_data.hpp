@@ -70,6 +70,7 @@ struct ReportData {
   std::vector<Interval> timeline;  ///< in any order
   int num_ranks = 0;               ///< of the timeline
   std::vector<ParetoPoint> pareto;
+  std::string tornado_of;  ///< whose time it moves, e.g. "APB"
   std::vector<TornadoBar> tornado;
   std::vector<ReportTable> tables;
   std::vector<std::string> notes;  ///< paragraphs: where the numbers come from

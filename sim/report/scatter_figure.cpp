@@ -116,16 +116,26 @@ std::vector<Tick> price_ticks(const ScatterPlot& plot, const std::vector<ParetoP
   return ticks;
 }
 
+/// Cost and quality where any point has one.
 ReportTable pareto_table(const std::vector<ParetoPoint>& points, std::size_t num_front) {
+  const auto any = [&](auto what) {
+    return std::ranges::any_of(points,
+                               [&](const ParetoPoint& one) { return (one.*what).has_value(); });
+  };
+  const bool with_cost = any(&ParetoPoint::cost);
+  const bool with_quality = any(&ParetoPoint::quality);
   ReportTable table;
-  table.header = {"number", "configuration", "time", "GPUs", "cost per 1M tokens", "quality"};
+  table.header = {"number", "configuration", "time", "GPUs"};
+  if (with_cost) table.header.emplace_back("cost per 1M tokens");
+  if (with_quality) table.header.emplace_back("quality");
   for (std::size_t i = 0; i < std::min(points.size(), num_front + kMostBeatenRows); ++i) {
     if (i >= kMostFrontRows && i < num_front) continue;
     const ParetoPoint& point = points[i];
-    table.rows.push_back({i < num_front ? std::to_string(i + 1) : "–", point.label,
-                          time_text(point.seconds), with_separators(point.gpus),
-                          point.cost ? number_text(*point.cost) : "–",
-                          point.quality ? number_text(*point.quality) : "–"});
+    std::vector<std::string> row{i < num_front ? std::to_string(i + 1) : "–", point.label,
+                                 time_text(point.seconds), with_separators(point.gpus)};
+    if (with_cost) row.push_back(point.cost ? number_text(*point.cost) : "–");
+    if (with_quality) row.push_back(point.quality ? number_text(*point.quality) : "–");
+    table.rows.push_back(std::move(row));
   }
   return table;
 }

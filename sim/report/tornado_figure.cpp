@@ -93,7 +93,7 @@ ReportTable tornado_table(const std::vector<TornadoBar>& bars) {
 
 }  // namespace
 
-Figure tornado_figure(const std::vector<TornadoBar>& bars) {
+Figure tornado_figure(const std::vector<TornadoBar>& bars, std::string_view of) {
   const std::vector<TornadoBar> shown = by_swing(bars);
   Figure figure;
   if (shown.empty()) return figure;
@@ -120,6 +120,7 @@ Figure tornado_figure(const std::vector<TornadoBar>& bars) {
 
   figure.id = "tornado";
   figure.heading = "What moves the answer";
+  if (!of.empty()) figure.heading += fmt::format(": {}", of);
   figure.svg =
       drawing.framed(bottom + kXAxisHeight, "Change of the time to the first token by input",
                      fmt::format("{} inputs; {} moves the time most, by {}.", shown.size(),

@@ -6,6 +6,7 @@
 
 namespace apb::sim::report {
 
-[[nodiscard]] Figure tornado_figure(const std::vector<TornadoBar>& bars);
+/// \param of whose time it is, e.g. "APB"; may be empty
+[[nodiscard]] Figure tornado_figure(const std::vector<TornadoBar>& bars, std::string_view of);
 
 }  // namespace apb::sim::report

@@ -34,20 +34,42 @@ struct Options {
   Index nodes = 0;
 };
 
-Measurements read_all(const Options& options) {
-  Measurements measured;
+std::vector<MachineProfile> other_machines() {
+  std::vector<MachineProfile> others;
+  for (const std::string& name : known_machines()) others.push_back(find_machine(name));
+  return others;
+}
+
+/// Each file is judged by itself, so that a refusal names it.
+/// \throws BadInput for a file without measurements, or whose measurements cannot be
+Measurements read_all(const Options& options, const MachineProfile& base) {
+  const std::vector<MachineProfile> others = other_machines();
+  Measurements all;
+  const auto take = [&](const std::vector<std::string>& paths, auto&& read) {
+    for (const std::string& path : paths) {
+      Measurements measured;
+      read(path, measured);
+      if (measured.size() == 0) throw BadInput(path + ": holds no measurement");
+      for (const Finding& finding :
+           audit_profile(merged(base, measured, base.spread.gemm.source), path, others)) {
+        if (finding.severity == Severity::kError) throw BadInput(finding.line());
+      }
+      all.add(measured);
+    }
+  };
   NcclTestsHints hints{{}, options.ranks, options.nodes};
   const auto kind = std::ranges::find(kCollectiveNames, options.collective);
   if (kind != kCollectiveNames.end()) {
     hints.kind = static_cast<CollectiveKind>(kind - kCollectiveNames.begin());
   }
-  for (const std::string& path : options.nccl_tests) read_nccl_tests(path, hints, measured);
-  for (const std::string& path : options.gemm) read_gemm_csv(path, measured);
-  for (const std::string& path : options.attention) {
-    read_attention_csv(path, options.backend, measured);
-  }
-  for (const std::string& path : options.bench) read_bench_json(path, measured);
-  return measured;
+  take(options.nccl_tests,
+       [&](const std::string& path, Measurements& into) { read_nccl_tests(path, hints, into); });
+  take(options.gemm, read_gemm_csv);
+  take(options.attention, [&](const std::string& path, Measurements& into) {
+    read_attention_csv(path, options.backend, into);
+  });
+  take(options.bench, read_bench_json);
+  return all;
 }
 
 std::string source_note(const Options& options) {
@@ -75,10 +97,8 @@ Table fit_table(const std::vector<FamilyFit>& fits) {
 
 /// \throws BadInput for a profile that cannot be
 void print_findings(const MachineProfile& profile, const std::string& file) {
-  std::vector<MachineProfile> others;
-  for (const std::string& name : known_machines()) others.push_back(find_machine(name));
   std::size_t warnings = 0;
-  for (const Finding& finding : audit_profile(profile, file, others)) {
+  for (const Finding& finding : audit_profile(profile, file, other_machines())) {
     if (finding.severity == Severity::kError) throw BadInput(finding.line());
     if (++warnings <= kMostWarnings) fmt::print("warning: {}\n", finding.line());
   }
@@ -93,7 +113,7 @@ ExitStatus run(const Options& options) {
       options.name.empty() ? std::filesystem::path(options.out).stem().string() : options.name;
   const AuditedMachine base = audited_machine(options.machine);
   const auto [profile, fits] =
-      calibrate(base.profile, read_all(options), name, source_note(options));
+      calibrate(base.profile, read_all(options, base.profile), name, source_note(options));
   print_findings(profile, options.out);
   fmt::print("{}\nEach point held out was predicted from its neighbours, which are kept.\n",
              fit_table(fits).text());

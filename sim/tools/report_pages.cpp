@@ -26,8 +26,8 @@ report::ReportData page(const std::string& title, const Question& question,
                               with_separators(job.lengths.doc_len), machine.profile().title);
   data.notes.push_back(
       "Times are predictions. A band holds eight of ten measurements, by spreads that the "
-      "machine's "
-      "profile fixes beforehand; `apb sim validate` shows how far published times are met.");
+      "machine's profile fixes beforehand; apb sim validate shows how far published times are "
+      "met.");
   return data;
 }
 
@@ -41,11 +41,17 @@ void add_timeline(report::ReportData& data, const MachineModel& machine, const J
   data.timeline_of =
       fmt::format("{}, first {}", entry_of(job.method).title, counted(layers, "layer"));
   data.num_ranks = config_of(job).num_ranks;
-  trace_prefill(machine, job, layers,
-                [&](const Interval& interval) { data.timeline.push_back(interval); });
+  constexpr int kMostSteps = 32;  // more are narrower than a pixel, and make a page of megabytes
+  const bool each_step = data.num_ranks <= kMostSteps;
+  const bool ring = job.method == SimMethod::kRing || job.method == SimMethod::kZigzagRing;
+  if (ring && !each_step) data.timeline_of += ", steps that are alike as one";
+  trace_prefill(
+      machine, job, layers, [&](const Interval& interval) { data.timeline.push_back(interval); },
+      each_step);
 }
 
-void add_tornado(report::ReportData& data, const Sensitivity& result) {
+void add_tornado(report::ReportData& data, const Job& job, const Sensitivity& result) {
+  data.tornado_of = entry_of(job.method).title;
   for (const Swing& swing : result.swings) {
     data.tornado.push_back(
         {swing.input, swing.low, swing.high, swing.at_low, swing.at_high, result.base});
@@ -109,6 +115,15 @@ void add_pareto(report::ReportData& data, const MachineModel& machine, const Job
   }
 }
 
+/// "APB on 8 GPUs (8 ranks), 32,768 tokens, anchor 1,024, kept 512".
+std::string label_of(const Job& job) {
+  const SimMethodEntry& entry = entry_of(job.method);
+  std::string label = fmt::format("{}, {}", job_title(job), counted(job.lengths.doc_len, "token"));
+  if (entry.anchored) label += ", anchor " + with_separators(job.lengths.anchor_len);
+  if (entry.passes) label += ", kept " + with_separators(job.lengths.num_kept);
+  return label;
+}
+
 void write(const Question& question, const report::ReportData& data) {
   write_whole_file(question.html, report::html_report(data));
 }
@@ -129,12 +144,20 @@ void write_comparison_page(const Question& question, const MachineModel& machine
   add_speedup(data, machine, job_of, last.ranks);
   if (last.of(SimMethod::kApb).prediction) {
     add_timeline(data, machine, apb);
-    add_tornado(data, sensitivity(machine, apb));
+    add_tornado(data, apb, sensitivity(machine, apb));
     data.notes.push_back(
         fmt::format("APB's time rests on numbers that are {}.",
                     provenance_text(sum_of(last.of(SimMethod::kApb).prediction->provenance))));
   }
   add_pareto(data, machine, job_of, last.doc_len, last.ranks);
+  report::ReportTable others{
+      "Other lengths and numbers of ranks", {"tokens", "ranks", "answer"}, {}};
+  for (const Comparison& comparison : comparisons) {
+    if (&comparison == &last) continue;
+    others.rows.push_back({with_separators(comparison.doc_len), with_separators(comparison.ranks),
+                           answer(comparison)});
+  }
+  data.tables.push_back(std::move(others));
   write(question, data);
 }
 
@@ -156,7 +179,7 @@ void write_prediction_page(const Question& question, const MachineModel& machine
     }
   }
   add_timeline(data, machine, job);
-  add_tornado(data, sensitivity(machine, job));
+  add_tornado(data, job, sensitivity(machine, job));
   const Table parts = parts_table(prediction);
   data.tables.push_back({"Where a rank's prefill goes", parts.header, parts.rows});
   data.notes.push_back(
@@ -170,7 +193,7 @@ void write_sensitivity_page(const Question& question, const MachineModel& machin
       page("What moves the answer: " + job_title(job), question, "sensitivity", machine, job);
   data.answer = fmt::format("First token after {}; {} moves it most.", text_of(result.base),
                             result.swings.empty() ? "nothing" : result.swings.front().input);
-  add_tornado(data, result);
+  add_tornado(data, job, result);
   write(question, data);
 }
 
@@ -178,24 +201,28 @@ void write_sweep_page(const Question& question, const MachineModel& machine,
                       const std::vector<SweepPoint>& points, const std::vector<Index>& front,
                       const GridJob& job_of) {
   if (points.empty()) throw BadInput("command line", "grid", 0, "at least one point");
-  report::ReportData data = page("What nothing beats", question, "sweep", machine, job_of(0));
-  data.answer =
-      fmt::format("{} of {} configurations are beaten by none.", front.size(), points.size());
+  const Job first = job_of(0);
+  report::ReportData data = page("What nothing beats", question, "sweep", machine, first);
+  const auto count = [](std::size_t number) { return with_separators(static_cast<Index>(number)); };
+  data.answer = fmt::format("{} of {} configurations are beaten by none of the same prompt.",
+                            count(front.size()), count(points.size()));
+  // Models are in order: one, if the first is the last.
+  const std::string& model = first.model.name;
+  const bool one_model = model == job_of(static_cast<Index>(points.size()) - 1).model.name;
+  data.subtitle =
+      one_model ? fmt::format("{}, {}", model, machine.profile().title) : machine.profile().title;
   std::vector<bool> on_front(points.size(), false);
   for (const Index i : front) on_front[static_cast<std::size_t>(i)] = true;
   for (std::size_t i = 0; i < points.size(); ++i) {
     const SweepPoint& point = points[i];
     if (!point.runs) continue;
     const Job job = job_of(static_cast<Index>(i));
-    report::ParetoPoint drawn{
-        fmt::format("{}, {} tokens, anchor {}, kept {}", job_title(job),
-                    with_separators(job.lengths.doc_len), with_separators(job.lengths.anchor_len),
-                    with_separators(job.lengths.num_kept)),
-        Seconds(point.seconds),
-        point.gpus,
-        std::nullopt,
-        std::nullopt,
-        on_front[i]};
+    report::ParetoPoint drawn{one_model ? label_of(job) : job.model.name + ", " + label_of(job),
+                              Seconds(point.seconds),
+                              point.gpus,
+                              std::nullopt,
+                              std::nullopt,
+                              on_front[i]};
     if (point.cost > 0) drawn.cost = point.cost;
     if (point.quality >= 0) drawn.quality = point.quality;
     data.pareto.push_back(std::move(drawn));

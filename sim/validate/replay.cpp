@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "reference/core/error.hpp"
 #include "sim/methods/method_table.hpp"
 #include "sim/methods/segments.hpp"
 
@@ -145,20 +146,34 @@ void check_bounds(const ValidationSet& set, Replay& result) {
   }
 }
 
+/// \throws BadInput naming the row that cannot be
+template <class Row, class Use>
+void each_row(const ValidationSet& set, std::string_view list, const std::vector<Row>& rows,
+              const Use& use) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    try {
+      use(rows[i]);
+    } catch (const BadInput& refusal) {
+      throw BadInput(fmt::format("{}: {}[{}]: {}", set.file, list, i, refusal.what()));
+    }
+  }
+}
+
 }  // namespace
 
 Replay replay(const ValidationSet& set, const MachineModel& machine, const ModelSizes& model) {
   Replay result;
-  for (const PrefillRow& row : set.prefill) {
+  each_row(set, "prefill", set.prefill, [&](const PrefillRow& row) {
     result.cells.push_back(prefill_cell(set, machine, model, row));
-  }
-  for (const AttentionRow& row : set.attention) {
+  });
+  each_row(set, "attention", set.attention, [&](const AttentionRow& row) {
     result.cells.push_back(attention_cell(machine, model, row));
-  }
-  for (const LayerRow& row : set.layers) {
+  });
+  each_row(set, "layers", set.layers, [&](const LayerRow& row) {
     result.cells.push_back(layer_cell(set, machine, model, row));
-  }
-  for (const PartsRow& row : set.parts) add_parts(set, machine, model, row, result);
+  });
+  each_row(set, "parts", set.parts,
+           [&](const PartsRow& row) { add_parts(set, machine, model, row, result); });
 
   std::vector<double> widths;
   double inside = 0;

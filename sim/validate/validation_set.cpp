@@ -1,5 +1,8 @@
 #include "sim/validate/validation_set.hpp"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <filesystem>
 
 #include "reference/cli/config_files.hpp"
@@ -28,6 +31,16 @@ void read_setting(const JsonNode& row, Row& into) {
   into.doc_len = row["doc_len"].count_or_zero();
   if (row.has("anchor_len")) into.anchor_len = row["anchor_len"].count_or_zero();
   if (row.has("num_kept")) into.num_kept = row["num_kept"].count_or_zero();
+}
+
+/// A name in a folder of configs, or a .json file.
+std::string known_name(const JsonNode& node, const std::string& folder) {
+  const std::string name = node.text();
+  const std::vector<std::string> known = config_names(folder);
+  if (!name.ends_with(".json") && std::ranges::find(known, name) == known.end()) {
+    node.refuse(fmt::format("one of {}, or a .json file", fmt::join(known, ", ")));
+  }
+  return name;
 }
 
 PrefillRow prefill_row(const JsonNode& row) {
@@ -91,11 +104,12 @@ ValidationSet read_validation_set(const std::string& path) {
                     "prefill", "parts", "attention", "layers"});
   root.expect_schema("apb-validation");
   ValidationSet set;
+  set.file = path;
   set.name = std::filesystem::path(path).stem().string();
   set.title = root["title"].text();
   set.source = root["source"].text();
-  set.machine = root["machine"].text();
-  set.model = root["model"].text();
+  set.machine = known_name(root["machine"], "machines");
+  set.model = known_name(root["model"], "models");
   read_bounds(root["bounds"], set.bounds);
   if (root.has("backend")) set.backend = root["backend"].text();
   if (root.has("query_len")) set.query_len = root["query_len"].count_or_zero();

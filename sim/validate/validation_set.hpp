@@ -60,6 +60,7 @@ struct Bounds {
 };
 
 struct ValidationSet {
+  std::string file;
   std::string name;
   std::string title;
   std::string source;

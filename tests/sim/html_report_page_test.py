@@ -25,10 +25,13 @@ SECTIONS = ["parts", "speedup", "timeline", "pareto", "tornado", "tables", "note
 # Commands that write a page: what they are asked, which figures and tables it has, what must be said in it.
 NUMBERS = ",".join
 COMMANDS = {
-    "compare": ("compare --tokens 32K,128K --ranks 8", ["parts", "speedup", "timeline", "pareto", "tornado", "notes"],
-                ["131,072 tokens on 8 ranks", "Ulysses", "is fastest"]),
+    "compare": ("compare --tokens 32K,128K --ranks 8", ["parts", "speedup", "timeline", "pareto", "tornado", "tables", "notes"],
+                ["131,072 tokens on 8 ranks", "32,768 tokens on 8 ranks", "Ulysses", "is fastest"]),
     "predict": ("predict --tokens 128K --ranks 8", ["parts", "timeline", "tornado", "tables", "notes"],
                 ["First token after", "retaining head"]),
+    "short_prompt": ("predict --tokens 0", ["parts", "timeline", "tornado", "tables", "notes"], ["0 tokens"]),
+    "wide_ring": ("predict --method ring --ranks 1024", ["parts", "timeline", "tornado", "tables", "notes"],
+                  ["steps that are alike as one", "Of 1024 ranks"]),
     "sensitivity": ("sensitivity --tokens 128K --ranks 8", ["tornado", "notes"], ["moves it most"]),
     "sweep": ("sweep --tokens 32K,128K --ranks 2,4,8 --price 2.5 --quality apb-paper-ruler", ["pareto", "notes"],
               ["are beaten by none", "quality"]),

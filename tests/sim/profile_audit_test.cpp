@@ -112,11 +112,13 @@ TEST_CASE("tables that cannot be", "[machines]") {
   CHECK(machine.finding("tables.collectives[0].rows[2]").starts_with("warning: "));
   points.back().time = Seconds(0.5 * points.back().time.number);
   CHECK(machine.finding("tables.collectives[0].rows[6]") ==
-        "error: 670 GB/s into a GPU, whose link has 450 in one direction");
+        "error: 536870912 bytes: 670 GB/s into a GPU, whose link has 450 in one direction");
   machine.profile.gemm.front().points[3].rate = FlopPerSecond(14.58 * 989.4e12);
-  CHECK(machine.finding("tables.gemm[0].rows[3]") == "error: 14425 TFLOP/s is 14.58 of the peak");
+  CHECK(machine.finding("tables.gemm[0].rows[3]") ==
+        "error: [20480, 4096] x [4096, 28672]: 14425 TFLOP/s is 14.58 of the peak");
   machine.profile.attention.front().points[1].rate = FlopPerSecond(1100e12);
-  CHECK(machine.finding("tables.attention[0].rows[1]").starts_with("error: 1100 TFLOP/s is 1.11"));
+  CHECK(machine.finding("tables.attention[0].rows[1]")
+            .starts_with("error: 8192 rows, 8192 keys: 1100 TFLOP/s is 1.11"));
 
   Defect nodes("B200");
   const std::size_t last = nodes.profile.collectives.size() - 1;
@@ -153,6 +155,26 @@ TEST_CASE("tables copied from elsewhere", "[machines]") {
   for (CollectivePoint& point : tables.front().points)
     point.time = Seconds(0.5 * point.time.number);
   CHECK(reduced.finding("tables.collectives[0]").starts_with("error: figures of the all_reduce"));
+}
+
+TEST_CASE("tables and rows that stand twice", "[machines]") {
+  Defect machine("H100");
+  auto& gemm = machine.profile.gemm;
+  auto& attention = machine.profile.attention;
+  auto& collectives = machine.profile.collectives;
+  gemm.push_back(gemm.front());
+  attention.push_back(attention.at(1));
+  attention.back().points.pop_back();
+  collectives.push_back(collectives.at(2));
+  collectives.back().points.pop_back();
+  CHECK(machine.finding("tables.gemm[2]") == "error: about the same as tables.gemm[0]");
+  CHECK(machine.finding("tables.attention[5]") == "error: about the same as tables.attention[1]");
+  CHECK(machine.finding("tables.collectives[7]") ==
+        "error: about the same as tables.collectives[2]");
+  CHECK(machine.finding("tables.gemm[0].rows[4]").empty());
+  gemm.front().points.at(4) = gemm.front().points.at(1);
+  CHECK(machine.finding("tables.gemm[0].rows[4]") ==
+        "warning: the same as rows[1]: it counts twice");
 }
 
 TEST_CASE("an error refuses the profile", "[machines]") {

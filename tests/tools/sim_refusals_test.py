@@ -149,6 +149,22 @@ def broken_machines(checks: Checks, sim: Sim) -> None:
 
     refused("no JSON", "{")
     refused("nothing", "")
+    whole = json.dumps(h100)
+    for part in (1, 2, 3):
+        refused(f"only {part} quarters of it", whole[:part * len(whole) // 4], "JSON object")
+    refused("NaN", whole.replace("989.4", "NaN"), "JSON object")
+    refused("a number beyond all", whole.replace("989.4", "1e999"), "JSON object|values.peak")
+    refused("a key twice", whole.replace('"peak": {', '"peak": {}, "peak": {', 1), "peak", "twice")
+    refused("a huge integer", whole.replace("989.4", "9" * 30), "values.peak", "another unit")
+    refused("an escape sequence", changed(lambda m: m.update(title="H100 \x1b[31m")), "title", "control")
+    refused("a long text for a number", changed(lambda m: m["values"]["peak"].update(value="9" * 100_000)), "values.peak.value")
+    for what, content in (("in UTF-16", whole.encode("utf-16")), ("of zeros", bytes(1000)), ("of other bytes", whole.encode()[:500] + b"\xff\xfe")):
+        (place.path / "m.json").write_bytes(content)
+        place.refused(f"a machine {what}", [sim.tool, "predict", "--machine", "m.json"], "m.json", "JSON object")
+    (place.path / "m.json").unlink()
+    (place.path / "m.json").mkdir()
+    place.refused("a machine that is a folder", [sim.tool, "predict", "--machine", "m.json"], "m.json")
+    (place.path / "m.json").rmdir()
     refused("a list", [])
     refused("an unknown key", changed(lambda m: m.update(magic=1)), "magic")
     refused("no peak", changed(lambda m: m["values"].pop("peak")), "values.peak")
@@ -163,6 +179,23 @@ def broken_machines(checks: Checks, sim: Sim) -> None:
             r"tables.collectives\[0\]")
     refused("a short row", changed(lambda m: m["tables"]["gemm"][0]["rows"][0].pop()), r"tables.gemm\[0\]")
     refused("a rate above the peak", changed(lambda m: m["tables"]["gemm"][0]["rows"][0].__setitem__(3, 5000)), r"tables.gemm\[0\]")
+    refused("no efficiency", changed(lambda m: m["values"]["nic_efficiency"].update(value=5e-324)), "values.nic_efficiency")
+    refused("per cent for a share", changed(lambda m: m["values"]["gemm_efficiency"].update(value=85)), "values.gemm_efficiency")
+    refused("a sparse peak", changed(lambda m: m["values"]["peak"].update(value=1979)), "values.peak", "sparse")
+    refused("both directions of a link", changed(lambda m: m["values"]["link_bandwidth"].update(value=900)), "link_bandwidth", "both")
+    refused("a table twice", changed(lambda m: m["tables"]["collectives"].append(m["tables"]["collectives"][0])),
+            r"tables.collectives\[7\]", r"tables.collectives\[0\]")
+    refused("times that fall", changed(lambda m: m["tables"]["collectives"][0]["rows"][2].__setitem__(1, 9)), r"collectives\[0\].rows\[2\]")
+    refused("no collectives' list", changed(lambda m: m["tables"].pop("collectives")), "tables.collectives", "missing")
+
+    # What may be is said on stderr, as a warning, and answered.
+    for what, change, word in (("no collectives", lambda m: m["tables"].update(collectives=[]), b"tables.collectives"),
+                               ("a row twice", lambda m: m["tables"]["gemm"][0]["rows"].append(m["tables"]["gemm"][0]["rows"][0]),
+                                b"counts twice")):
+        (place.path / "m.json").write_text(json.dumps(changed(change)))
+        result = run([sim.tool, "predict", "--machine", "m.json"], cwd=place.path)
+        checks.that(result.status == 0 and all(line.startswith("apb-sim: warning: m.json: ") for line in result.error_lines()) and
+                    word.decode() in result.err, f"a machine with {what}: a warning", result)
 
 
 def refusals(checks: Checks, sim: Sim) -> None:
@@ -203,11 +236,35 @@ def calibration(checks: Checks, sim: Sim) -> None:
     checks.that("gemm" in text and "mine.json" in text, "calibrate: says what it used and wrote", text)
     checks.that(sim.seconds("--machine", "mine.json") > 0, "calibrate: the profile can be used")
     place = Folder(checks, sim.folder / "calibrated")
-    for what, content, word in (("no column", "m,n,us\n1,2,3\n", "k"), ("text", "m,n,k,us\n1,2,3,x\n", "x"),
-                                ("a negative time", "m,n,k,us\n1,2,3,-1\n", "-1"), ("nothing", "", "empty")):
-        (place.path / "bad.csv").write_text(content)
-        place.refused(f"calibrate with {what}", [sim.tool, "calibrate", "--machine", "H100", "--out", "out.json", "--gemm", "bad.csv"],
-                      "bad.csv", word)
+
+    def refused(what: str, option: str, name: str, content: bytes, *words: str) -> None:
+        (place.path / name).write_bytes(content)
+        place.refused(f"calibrate {option} with {what}", [sim.tool, "calibrate", "--machine", "H100", "--out", "out.json", option, name],
+                      name, *words)
+
+    whole = b"m,n,k,us\n" + rows.encode()
+    for what, content, word in (("no column", b"m,n,us\n1,2,3\n", "k"), ("text", b"m,n,k,us\n1,2,3,x\n", "x"),
+                                ("a negative time", b"m,n,k,us\n1,2,3,-1\n", "-1"), ("nothing", b"", "empty"),
+                                ("a header only", b"m,n,k,us\n", "no measurement"), ("NaN", b"m,n,k,us\n1,2,3,nan\n", "nan"),
+                                ("half a row", b"m,n,k,us\n8192,4096", "line 2: 2 values"), ("semicolons", whole.replace(b",", b";"), "column"),
+                                ("no time at all", b"m,n,k,us\n4096,4096,4096,1e-300\n", "us = 1e-300"),
+                                ("milliseconds", whole.replace(b",4096,4096,", b",4096000,4096,"), "4096000.*of the peak"),
+                                ("other bytes", b"\xff\xfe\x00" + whole, "no column m"), ("a line without end", b"x" * 1_000_000, "xxx")):
+        refused(what, "--gemm", "bad.csv", content, word)
+    refused("another mask", "--attention", "bad.csv", b"mask,q_len,kv_len,q_heads,kv_heads,head_dim,us\nband,8,8,1,1,64,1\n", "mask", "band")
+    for what, content, word in (("nothing", b"", "no measurement"), ("a page", b"<html>404</html>", "no measurement"),
+                                ("zeros", bytes(100), "no measurement")):
+        refused(what, "--nccl-tests", "bad.log", content, word)
+    for what, content, word in (("nothing", b"", "JSON"), ("half of it", b'{"schema": "apb-bench", "version": 1', "JSON"),
+                                ("another schema", b'{"schema": "apb-machine", "version": 1, "machine": 1, "gemm": [], "attention": [], '
+                                 b'"collectives": []}', "schema"),
+                                ("no rows", b'{"schema": "apb-bench", "version": 1, "machine": 1, "gemm": [], "attention": [], '
+                                 b'"collectives": []}', "no measurement")):
+        refused(what, "--bench", "bad.json", content, word)
+    for option in ("--gemm", "--attention", "--nccl-tests", "--bench"):
+        place.refused(f"calibrate {option} with a folder", [sim.tool, "calibrate", "--machine", "H100", "--out", "out.json", option, "."], r"\.")
+    (place.path / "marked.csv").write_bytes(b"\xef\xbb\xbf" + whole)  # as spreadsheets write it
+    checks.right(run([sim.tool, "calibrate", "--machine", "H100", "--out", "out.json", "--gemm", "marked.csv"], cwd=place.path), "a marked CSV")
 
 
 if __name__ == "__main__":

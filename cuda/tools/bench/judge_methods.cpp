@@ -2,6 +2,7 @@
 
 #include "cuda/tools/bench/judge_layer.hpp"
 #include "cuda/tools/bench/judge_steps.hpp"
+#include "reference/cli/text_table.hpp"
 
 namespace apb::cuda {
 namespace {
@@ -87,7 +88,7 @@ bool methods_are_right(const DeviceModel<Bfloat16>& model, const LengthQuestion&
 
   announce.clear();
   fmt::print("{}, {} tokens: {} checks of all steps against double: {}\n", model.shape.name,
-             question.doc_len, tally.checks(), tally.right() ? "right" : "WRONG");
+             with_separators(question.doc_len), tally.checks(), tally.right() ? "right" : "WRONG");
   return tally.right();
 }
 
