@@ -174,7 +174,7 @@ std::vector<Index> sampled_rows() {
 
 }  // namespace
 
-TEST_CASE("cuda: scores of a retaining head, two layers or one", "[reduced]") {
+TEST_CASE("cuda: scores of a retaining head, two layers or one", "[reduced][products]") {
   for (const auto& [inputs, hidden, heads] : std::vector<std::array<Index, 3>>{
            {960, 64, 3}, {960, 0, 3}, {1536, 1000, 8}, {6144, 1024, 10}, {6144, 0, 8}}) {
     for (const Index rows : {1, 7, 500}) {
