@@ -17,6 +17,8 @@ if(PROJECT_IS_TOP_LEVEL AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # On std::optional, whose value it takes for read where it is not there (GCC bug 80635; seen with
   # 14).
   list(APPEND own_flags -Wno-maybe-uninitialized)
+  # On anonymous namespaces of files that a unity build includes: it takes them for a header's.
+  list(APPEND own_flags -Wno-subobject-linkage)
   if(CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
     # On std::string (GCC bug 105651), and on GCC's own AVX-512 intrinsics, which start from an
     # undefined register on purpose (GCC bug 105593).

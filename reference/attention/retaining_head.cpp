@@ -10,7 +10,7 @@ namespace apb {
 namespace {
 
 /// Rows that one thread scores at a time. Fixed, so that no result depends on the threads.
-constexpr Index kRowTile = 64;
+constexpr Index kScoredRows = 64;
 
 /// x = silu(x), silu(x) = x / (1 + exp(-x)).
 template <class Scalar>
@@ -28,9 +28,9 @@ Matrix<Scalar> retaining_scores(const RetainingHead<Scalar>& head, const Matrix<
     throw std::invalid_argument("retaining_scores: shapes do not fit");
   }
   Matrix<Scalar> scores(features.rows(), linear ? head.fc1.rows() : head.fc2.rows());
-  parallel_for((features.rows() + kRowTile - 1) / kRowTile, [&](Index tile) {
-    const Index begin = tile * kRowTile;
-    const Index rows = std::min(kRowTile, features.rows() - begin);
+  parallel_for((features.rows() + kScoredRows - 1) / kScoredRows, [&](Index tile) {
+    const Index begin = tile * kScoredRows;
+    const Index rows = std::min(kScoredRows, features.rows() - begin);
     const auto input = features.middleRows(begin, rows);
     auto output = scores.middleRows(begin, rows);
     if (linear) {

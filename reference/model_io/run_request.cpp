@@ -63,6 +63,20 @@ ApbConfig make_config(const RunOptions& options, bool embed_query, Index doc_len
   return config;
 }
 
+/// One line on stderr for each length that asks for more than the text has.
+void note_short_text(const CLI::App& app, const ApbConfig& config) {
+  if (!speaks_for_run()) return;
+  if (config.doc_len == 0) {
+    print_to_stderr(fmt::format("{}: note: the text is empty: the question is all that is read\n",
+                                app.get_name()));
+  }
+  const Index longest = std::ranges::max(config.resolved_block_lens());
+  if (app.count("--keep") > 0 && config.num_kept > longest) {
+    print_to_stderr(fmt::format("{}: note: --keep {}: no block has more than {} tokens to keep\n",
+                                app.get_name(), config.num_kept, longest));
+  }
+}
+
 EvaluationRequest make_request(const CLI::App& app, const RunOptions& options, bool embed_query,
                                const EncodedText& text, const EncodedText& query,
                                const EncodedText& expected, const ModelShape& model) {
@@ -77,6 +91,7 @@ EvaluationRequest make_request(const CLI::App& app, const RunOptions& options, b
   request.config = method_config(request.method, config);
   request.config.validate();
   note_unused_options(app, options.method, config, request.config);
+  note_short_text(app, request.config);
   if (options.per_token_nll && !text.ids.empty()) {
     request.nll_positions.resize(text.ids.size() - 1);
     std::iota(request.nll_positions.begin(), request.nll_positions.end(), Index{1});

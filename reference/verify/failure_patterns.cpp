@@ -11,7 +11,7 @@ namespace apb {
 namespace {
 
 constexpr std::array<Index, 4> kTileHeights{16, 32, 64, 128};
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kInf = std::numeric_limits<double>::infinity();
 
 /// A run of rows that tiles may be counted from.
 struct Frame {
@@ -39,8 +39,8 @@ std::string nothing_seen(const WrongResult& wrong, const FailingRows& failing) {
   bool all_plus = true;
   for (const Index i : failing.rows) {
     for (const Index h : failing.heads) {
-      if (wrong.truth.lse(i, h) != -kInfinity) return {};
-      all_plus &= wrong.lse(i, h) == kInfinity;
+      if (wrong.truth.lse(i, h) != -kInf) return {};
+      all_plus &= wrong.lse(i, h) == kInf;
     }
   }
   return all_plus ? "lse is +inf for rows that see nothing (must be -inf)"

@@ -125,15 +125,15 @@ void write_inputs(std::byte* memory, const CallPlaces& places, Index batch, cons
 /// Waits for a process; ends it and all that it started when the time is over.
 /// \returns its status; nothing if it ran out of time
 std::optional<int> wait_for(pid_t child, double timeout_s) {
-  using Clock = std::chrono::steady_clock;
-  const auto end = Clock::now() + std::chrono::duration<double>(timeout_s);
+  using std::chrono::steady_clock;
+  const auto end = steady_clock::now() + std::chrono::duration<double>(timeout_s);
   auto pause = std::chrono::microseconds(200);
   int status = 0;
   while (true) {
     const pid_t ended = waitpid(child, &status, WNOHANG);
     if (ended == child) return status;
     if (ended < 0 && errno != EINTR) throw CannotRun("plug-in: lost its process");
-    if (Clock::now() >= end) break;
+    if (steady_clock::now() >= end) break;
     std::this_thread::sleep_for(pause);
     pause = std::min(pause * 2, std::chrono::microseconds(20000));
   }

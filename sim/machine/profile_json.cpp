@@ -71,73 +71,73 @@ class Writing {
   }
 
   template <class Table, class Columns, class Row>
-  void add_rows(Json& json, const Table& table, const Columns& columns, const Row& row) const {
-    json["provenance"] = to_string(table.provenance);
-    json["source"] = source(table.source);
-    json["columns"] = columns;
-    json["rows"] = Json::array();
-    for (const auto& point : table.points) json["rows"].push_back(row(point));
+  void add_rows(Json& values, const Table& table, const Columns& columns, const Row& row) const {
+    values["provenance"] = to_string(table.provenance);
+    values["source"] = source(table.source);
+    values["columns"] = columns;
+    values["rows"] = Json::array();
+    for (const auto& point : table.points) values["rows"].push_back(row(point));
   }
 
   [[nodiscard]] Json gemm(const GemmTable& table) const {
-    Json json;
-    add_rows(json, table, kGemmColumns, [](const GemmPoint& point) {
+    Json values;
+    add_rows(values, table, kGemmColumns, [](const GemmPoint& point) {
       return Json::array(
           {point.m, point.n, point.k, number_json(point.rate.number, kTeraFlopPerSecond)});
     });
-    return json;
+    return values;
   }
 
   [[nodiscard]] Json attention(const AttentionTable& table) const {
-    Json json{{"backend", table.backend},
-              {"head_dim", table.head_dim},
-              {"fused_segments", table.fused_segments},
-              {"copies_segments", table.copies_segments}};
-    if (table.ring_merges) json["ring_merges"] = true;
-    add_rows(json, table, kAttentionColumns, [](const AttentionPoint& point) {
+    Json values{{"backend", table.backend},
+                {"head_dim", table.head_dim},
+                {"fused_segments", table.fused_segments},
+                {"copies_segments", table.copies_segments}};
+    if (table.ring_merges) values["ring_merges"] = true;
+    add_rows(values, table, kAttentionColumns, [](const AttentionPoint& point) {
       return Json::array({kMaskNames.at(static_cast<std::size_t>(point.mask)), point.q_len,
                           point.kv_len, point.num_q_heads,
                           number_json(point.rate.number, kTeraFlopPerSecond)});
     });
-    return json;
+    return values;
   }
 
   [[nodiscard]] Json collective(const CollectiveTable& table) const {
-    Json json{{"kind", to_string(table.kind)},
-              {"num_ranks", table.num_ranks},
-              {"num_nodes", table.num_nodes}};
-    add_rows(json, table, kCollectiveColumns, [](const CollectivePoint& point) {
+    Json values{{"kind", to_string(table.kind)},
+                {"num_ranks", table.num_ranks},
+                {"num_nodes", table.num_nodes}};
+    add_rows(values, table, kCollectiveColumns, [](const CollectivePoint& point) {
       return Json::array(
           {number_json(point.size.number), number_json(point.time.number, kMicroseconds)});
     });
-    return json;
+    return values;
   }
 
   const MachineProfile& profile_;
 };
 
 /// What holds nothing else stands on one line.
-bool is_leaf(const Json& json) {
-  for (const Json& value : json) {
+bool is_leaf(const Json& whole) {
+  for (const Json& value : whole) {
     if (value.is_structured()) return false;
   }
   return true;
 }
 
-std::string printed(const Json& json, std::size_t depth, bool break_leaf) {
-  if (!json.is_structured()) return json.dump();
-  const bool breaks = break_leaf || !is_leaf(json);
+std::string printed(const Json& whole, std::size_t depth, bool break_leaf) {
+  if (!whole.is_structured()) return whole.dump();
+  const bool breaks = break_leaf || !is_leaf(whole);
   const std::string indent = breaks ? "\n" + std::string(2 * (depth + 1), ' ') : "";
   const std::string between = breaks ? "," : ", ";
   std::string text;
-  for (const auto& [key, value] : json.items()) {
+  for (const auto& [key, value] : whole.items()) {
     if (!text.empty()) text += between;
     text += indent;
-    if (json.is_object()) text += Json(key).dump() + ": ";
+    if (whole.is_object()) text += Json(key).dump() + ": ";
     text += printed(value, depth + 1, key == "sources");
   }
   if (breaks && !text.empty()) text += "\n" + std::string(2 * depth, ' ');
-  return json.is_object() ? "{" + text + "}" : "[" + text + "]";
+  return whole.is_object() ? "{" + text + "}" : "[" + text + "]";
 }
 
 }  // namespace

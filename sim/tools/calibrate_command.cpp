@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::size_t kMostWarnings = 5;
 
-struct Options {
+struct CalibrateOptions {
   std::string machine;
   std::string out;
   std::string name;
@@ -42,7 +42,7 @@ std::vector<MachineProfile> other_machines() {
 
 /// Each file is judged by itself, so that a refusal names it.
 /// \throws BadInput for a file without measurements, or whose measurements cannot be
-Measurements read_all(const Options& options, const MachineProfile& base) {
+Measurements read_all(const CalibrateOptions& options, const MachineProfile& base) {
   const std::vector<MachineProfile> others = other_machines();
   Measurements all;
   const auto take = [&](const std::vector<std::string>& paths, auto&& read) {
@@ -72,7 +72,7 @@ Measurements read_all(const Options& options, const MachineProfile& base) {
   return all;
 }
 
-std::string source_note(const Options& options) {
+std::string source_note(const CalibrateOptions& options) {
   std::vector<std::string> files;
   for (const auto* list :
        {&options.nccl_tests, &options.gemm, &options.attention, &options.bench}) {
@@ -105,7 +105,7 @@ void print_findings(const MachineProfile& profile, const std::string& file) {
   if (warnings > kMostWarnings) fmt::print("and {} more warnings\n", warnings - kMostWarnings);
 }
 
-ExitStatus run(const Options& options) {
+ExitStatus run_calibrate(const CalibrateOptions& options) {
   if (!options.out.ends_with(".json")) {
     throw BadInput("command line", "--out", options.out, "a .json file");
   }
@@ -139,7 +139,7 @@ ExitStatus run(const Options& options) {
 }  // namespace
 
 void add_calibrate_command(CLI::App& sim, Work& work) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<CalibrateOptions>();
   CLI::App* command =
       sim.add_subcommand("calibrate", "a machine profile from your own measurements");
   command
@@ -171,7 +171,7 @@ void add_calibrate_command(CLI::App& sim, Work& work) {
       ->capture_default_str();
   command->add_option("--name", options->name, "the profile's name (default: the file's)");
   command->add_option("--note", options->note, "date, driver and library versions, for the source");
-  command->callback([options, &work] { work = [options] { return run(*options); }; });
+  command->callback([options, &work] { work = [options] { return run_calibrate(*options); }; });
 }
 
 }  // namespace apb::sim

@@ -206,7 +206,7 @@ nlohmann::ordered_json to_json(const Comparison& comparison) {
           {"methods", rows}};
 }
 
-ExitStatus run(const Question& question) {
+ExitStatus run_compare(const Question& question) {
   const std::vector<Index> lengths = parse_token_list(question.tokens, "tokens");
   const MachineModel machine = machine_of(question);
   const ModelSizes model = model_of(question.model);
@@ -269,7 +269,7 @@ void add_compare_command(CLI::App& sim, Work& work) {
   add_output_options(*command, *question, true, true);
   command->callback([question, command, &work] {
     question->typed = options_as_typed(*command);
-    work = [question] { return run(*question); };
+    work = [question] { return run_compare(*question); };
   });
 }
 

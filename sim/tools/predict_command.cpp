@@ -129,7 +129,7 @@ void print_text(const Question& question, const MachineModel& machine, const Job
   fmt::print("{}", table.text());
 }
 
-ExitStatus run(const Question& question) {
+ExitStatus run_predict(const Question& question) {
   const Job job = job_of(question);
   const MachineModel machine = machine_of(question);
   const Prediction prediction = predict(machine, job);
@@ -173,7 +173,7 @@ void add_predict_command(CLI::App& sim, Work& work) {
   add_output_options(*command, *question, false, true);
   command->callback([question, command, &work] {
     question->typed = options_as_typed(*command);
-    work = [question] { return run(*question); };
+    work = [question] { return run_predict(*question); };
   });
 }
 

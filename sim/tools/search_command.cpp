@@ -15,7 +15,7 @@
 namespace apb::sim {
 namespace {
 
-struct Options {
+struct SearchOptions {
   Question question;
   SearchRequest request;
   double memory_gb = 0;
@@ -50,7 +50,7 @@ std::string lengths_text(const std::vector<Index>& lengths) {
   return text;
 }
 
-std::vector<std::string> row_of(const SearchResult& result, const Options& options) {
+std::vector<std::string> row_of(const SearchResult& result, const SearchOptions& options) {
   const Prediction& prediction = result.prediction;
   const ApbConfig& lengths = result.job.lengths;
   const SimMethodEntry& entry = entry_of(result.job.method);
@@ -66,7 +66,7 @@ std::vector<std::string> row_of(const SearchResult& result, const Options& optio
   return row;
 }
 
-void print_text(const Options& options, const MachineModel& machine,
+void print_text(const SearchOptions& options, const MachineModel& machine,
                 const std::vector<SearchResult>& results, const std::optional<Balance>& balance) {
   fmt::print("{}, at most {}: {} configurations allowed\n\n", machine.profile().title,
              counted(options.request.max_gpus, "GPU"),
@@ -118,7 +118,7 @@ nlohmann::ordered_json report_of(const MachineModel& machine,
   return report;
 }
 
-ExitStatus run(Options options) {
+ExitStatus run_search(SearchOptions options) {
   const Question& question = options.question;
   const Index doc_len = parse_tokens(question.tokens.front(), "tokens");
   const MachineModel machine = machine_of(question);
@@ -164,7 +164,7 @@ ExitStatus run(Options options) {
 }  // namespace
 
 void add_search_command(CLI::App& sim, Work& work) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<SearchOptions>();
   CLI::App* command = sim.add_subcommand("search", "the best configuration under constraints");
   add_question_options(*command, options->question, Lists::kSearched);
   command->add_option("--max-gpus", options->request.max_gpus, "GPUs in all")
@@ -190,7 +190,7 @@ void add_search_command(CLI::App& sim, Work& work) {
       ->check(whole_number(1, 100000))
       ->capture_default_str();
   add_output_options(*command, options->question, false, false);
-  command->callback([options, &work] { work = [options] { return run(*options); }; });
+  command->callback([options, &work] { work = [options] { return run_search(*options); }; });
 }
 
 }  // namespace apb::sim

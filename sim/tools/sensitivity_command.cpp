@@ -39,7 +39,7 @@ std::string bar_of(const Swing& swing, const Sensitivity& all) {
   return bar;
 }
 
-ExitStatus run(const Question& question) {
+ExitStatus run_sensitivity(const Question& question) {
   const Job job = job_of(question);
   const MachineModel machine = machine_of(question);
   const Sensitivity result = sensitivity(machine, job);
@@ -81,7 +81,7 @@ void add_sensitivity_command(CLI::App& sim, Work& work) {
   add_output_options(*command, *question, false, true);
   command->callback([question, command, &work] {
     question->typed = options_as_typed(*command);
-    work = [question] { return run(*question); };
+    work = [question] { return run_sensitivity(*question); };
   });
 }
 

@@ -19,7 +19,7 @@ namespace {
 
 constexpr Index kMostPoints = 20'000'000;
 
-struct Options {
+struct SweepOptions {
   Question question;
   std::vector<std::string> methods;
   std::vector<std::string> models;
@@ -32,7 +32,7 @@ struct Options {
 /// The grid: a number is a point, the last list counts fastest.
 class Grid {
  public:
-  explicit Grid(const Options& options) : options_(options) {
+  explicit Grid(const SweepOptions& options) : options_(options) {
     for (const std::string& name : options.methods) methods_.push_back(parse_sim_method(name));
     if (methods_.empty()) {
       for (const SimMethodEntry& entry : kSimMethods) methods_.push_back(entry.method);
@@ -108,7 +108,7 @@ class Grid {
     return digit;
   }
 
-  const Options& options_;
+  const SweepOptions& options_;
   std::vector<MachineModel> machines_;
   std::vector<ModelSizes> models_;
   std::vector<SimMethod> methods_;
@@ -157,7 +157,7 @@ const std::vector<std::string> kHeader{"method",
                                        "quality",
                                        "fit"};
 
-ExitStatus run(const Options& options) {
+ExitStatus run_sweep(const SweepOptions& options) {
   const Grid grid(options);
   std::optional<QualityTable> quality;
   if (!options.quality.empty()) quality = find_quality_table(options.quality);
@@ -230,7 +230,7 @@ ExitStatus run(const Options& options) {
 }  // namespace
 
 void add_sweep_command(CLI::App& sim, Work& work) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<SweepOptions>();
   CLI::App* command =
       sim.add_subcommand("sweep", "a grid of configurations and what nothing beats in it");
   add_question_options(*command, options->question, Lists::kMany);
@@ -255,7 +255,7 @@ void add_sweep_command(CLI::App& sim, Work& work) {
   add_output_options(*command, options->question, true, true);
   command->callback([options, command, &work] {
     options->question.typed = options_as_typed(*command);
-    work = [options] { return run(*options); };
+    work = [options] { return run_sweep(*options); };
   });
 }
 

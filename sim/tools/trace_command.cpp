@@ -23,7 +23,7 @@ constexpr Index kMostIntervals = 500'000;
 /// Every step of a ring is a message of every rank: the plan takes 200 MB at this many.
 constexpr Index kMostRingRanks = 1024;
 
-struct Options {
+struct TraceOptions {
   Question question;
   std::string out;
   Index layers = 4;
@@ -31,7 +31,7 @@ struct Options {
 };
 
 /// Which ranks are drawn. \throws BadInput for one that there is not
-std::vector<bool> shown_ranks(const Options& options, int num_ranks) {
+std::vector<bool> shown_ranks(const TraceOptions& options, int num_ranks) {
   std::vector<bool> shown(static_cast<std::size_t>(num_ranks), options.show_ranks.empty());
   for (const Index rank : options.show_ranks) {
     if (rank >= num_ranks) {
@@ -87,7 +87,7 @@ std::string trace_of(const MachineModel& machine, const Job& job, Index layers,
   return text + "\n]}\n";
 }
 
-ExitStatus run(const Options& options) {
+ExitStatus run_trace(const TraceOptions& options) {
   if (options.out.empty() && isatty(STDOUT_FILENO) == 1) {
     throw BadInput("command line", "out", "not given",
                    "a file for ui.perfetto.dev: JSON is not for a terminal (a pipe is fine)");
@@ -115,7 +115,7 @@ ExitStatus run(const Options& options) {
 }  // namespace
 
 void add_trace_command(CLI::App& sim, Work& work) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<TraceOptions>();
   CLI::App* command =
       sim.add_subcommand("trace", "a timeline for Perfetto: a row per rank and stream");
   command->add_option("--method", options->question.method, "one of " + sim_method_names())
@@ -128,7 +128,7 @@ void add_trace_command(CLI::App& sim, Work& work) {
       ->check(whole_number(0, 4095))
       ->delimiter(',');
   command->add_option("--out", options->out, "file (default: standard output, if it is a pipe)");
-  command->callback([options, &work] { work = [options] { return run(*options); }; });
+  command->callback([options, &work] { work = [options] { return run_trace(*options); }; });
 }
 
 }  // namespace apb::sim

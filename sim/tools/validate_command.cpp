@@ -14,7 +14,7 @@
 namespace apb::sim {
 namespace {
 
-struct Options {
+struct ValidateOptions {
   std::vector<std::string> sets;
   bool json = false;
 };
@@ -97,7 +97,7 @@ nlohmann::ordered_json to_json(const ValidationSet& set, const Replay& replay) {
           {"broken", replay.broken}};
 }
 
-ExitStatus run(const Options& options) {
+ExitStatus run_validate(const ValidateOptions& options) {
   const std::vector<std::string> names =
       options.sets.empty() ? known_validation_sets() : options.sets;
   nlohmann::ordered_json report{{"schema", "apb-sim-validate"}, {"version", 1}};
@@ -121,13 +121,13 @@ ExitStatus run(const Options& options) {
 }  // namespace
 
 void add_validate_command(CLI::App& sim, Work& work) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ValidateOptions>();
   CLI::App* command = sim.add_subcommand(
       "validate", "published and measured times replayed; status 1 if a stated bound is broken");
   command->add_option("sets", options->sets,
                       "names in configs/validation, or .json files (default: all)");
   command->add_flag("--json", options->json, "JSON instead of tables");
-  command->callback([options, &work] { work = [options] { return run(*options); }; });
+  command->callback([options, &work] { work = [options] { return run_validate(*options); }; });
 }
 
 }  // namespace apb::sim

@@ -11,9 +11,6 @@
 namespace apb {
 namespace {
 
-constexpr auto kAll = Visibility::kAll;
-constexpr auto kCausal = Visibility::kCausal;
-
 /// Sizes at which Eigen takes different paths: single rows and columns, tiny products, blocked
 /// ones.
 template <class Scalar>

@@ -9,13 +9,10 @@
 #include "tests/attention/naive_attention.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/compare.hpp"
+#include "tests/support/special_values.hpp"
 
 namespace apb {
 namespace {
-
-constexpr auto kAll = Visibility::kAll;
-constexpr auto kCausal = Visibility::kCausal;
-constexpr double kInf = std::numeric_limits<double>::infinity();
 
 struct Shape {
   Index rows;

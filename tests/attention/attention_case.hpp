@@ -10,6 +10,9 @@
 
 namespace apb {
 
+inline constexpr auto kAll = Visibility::kAll;
+inline constexpr auto kCausal = Visibility::kCausal;
+
 struct HeadShape {
   Index num_q_heads = 1;
   Index num_kv_heads = 1;

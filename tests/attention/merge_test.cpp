@@ -9,38 +9,35 @@
 #include "tests/attention/naive_attention.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/compare.hpp"
+#include "tests/support/special_values.hpp"
 
 namespace apb {
 namespace {
 
 template <class Scalar>
-constexpr Scalar kNan = std::numeric_limits<Scalar>::quiet_NaN();
-template <class Scalar>
-constexpr Scalar kInf = std::numeric_limits<Scalar>::infinity();
-template <class Scalar>
 constexpr double kEps = static_cast<double>(std::numeric_limits<Scalar>::epsilon());
 
-constexpr Index kRows = 7;
-constexpr Index kHeads = 3;
-constexpr Index kHeadDim = 5;
+constexpr Index kPartRows = 7;
+constexpr Index kPartHeads = 3;
+constexpr Index kPartDim = 5;
 
 template <class Scalar>
 using Parts = std::vector<AttentionPartial<Scalar>>;
 
 template <class Scalar>
 AttentionPartial<Scalar> random_partial(RandomTensors& random) {
-  AttentionPartial<Scalar> partial(kRows, kHeads, kHeadDim);
-  partial.out = random.heads<Scalar>(kRows, kHeads, kHeadDim);
-  partial.lse = 3 * random.matrix<Scalar>(kRows, kHeads);
+  AttentionPartial<Scalar> partial(kPartRows, kPartHeads, kPartDim);
+  partial.out = random.heads<Scalar>(kPartRows, kPartHeads, kPartDim);
+  partial.lse = 3 * random.matrix<Scalar>(kPartRows, kPartHeads);
   return partial;
 }
 
 /// A part that saw nothing; its out is whatever `out_value` is.
 template <class Scalar>
 AttentionPartial<Scalar> empty_partial(Scalar out_value) {
-  AttentionPartial<Scalar> partial(kRows, kHeads, kHeadDim);
+  AttentionPartial<Scalar> partial(kPartRows, kPartHeads, kPartDim);
   for (Scalar& element : partial.out.values()) element = out_value;
-  partial.lse.setConstant(-kInf<Scalar>);
+  partial.lse.setConstant(-kInfOf<Scalar>);
   return partial;
 }
 
@@ -62,7 +59,7 @@ TEMPLATE_TEST_CASE("an empty part is the identity, wherever it stands and whatev
   RandomTensors random(41);
   const auto part = random_partial<TestType>(random);
   CHECK(bit_equal(merge<TestType>({part}), part));
-  for (const TestType rest : {TestType{0}, TestType{5}, kNan<TestType>, kInf<TestType>}) {
+  for (const TestType rest : {TestType{0}, TestType{5}, kNanOf<TestType>, kInfOf<TestType>}) {
     const auto empty = empty_partial(rest);
     CHECK(bit_equal(merge<TestType>({part, empty}), part));
     CHECK(bit_equal(merge<TestType>({empty, part}), part));
@@ -72,7 +69,7 @@ TEMPLATE_TEST_CASE("an empty part is the identity, wherever it stands and whatev
 
 TEMPLATE_TEST_CASE("nothing but empty parts: out 0 and lse -inf", "[merge]", float, double) {
   const auto nothing = empty_partial(TestType{0});
-  const auto garbage = empty_partial(kNan<TestType>);
+  const auto garbage = empty_partial(kNanOf<TestType>);
   CHECK(bit_equal(merge<TestType>({nothing}), nothing));
   CHECK(bit_equal(merge<TestType>({garbage, nothing, garbage}), nothing));
 }
@@ -81,12 +78,12 @@ TEMPLATE_TEST_CASE("an empty row among full ones", "[merge]", float, double) {
   RandomTensors random(42);
   auto a = random_partial<TestType>(random);
   auto b = random_partial<TestType>(random);
-  a.lse(2, 1) = b.lse(2, 1) = -kInf<TestType>;
-  a.lse(3, 0) = -kInf<TestType>;
+  a.lse(2, 1) = b.lse(2, 1) = -kInfOf<TestType>;
+  a.lse(3, 0) = -kInfOf<TestType>;
   const auto merged = merge<TestType>({a, b});
-  CHECK(merged.lse(2, 1) == -kInf<TestType>);
+  CHECK(merged.lse(2, 1) == -kInfOf<TestType>);
   CHECK(merged.lse(3, 0) == b.lse(3, 0));
-  for (Index i = 0; i < kHeadDim; ++i) {
+  for (Index i = 0; i < kPartDim; ++i) {
     CHECK(merged.out.view().at(2, 1)[i] == 0);
     CHECK(merged.out.view().at(3, 0)[i] == b.out.view().at(3, 0)[i]);
   }
@@ -144,14 +141,14 @@ TEMPLATE_TEST_CASE("NaN or +inf in an lse gives NaN in its row and head only", "
   const auto a = random_partial<TestType>(random);
   const auto b = random_partial<TestType>(random);
   const auto clean = merge<TestType>({a, b});
-  for (const TestType bad : {kNan<TestType>, kInf<TestType>}) {
+  for (const TestType bad : {kNanOf<TestType>, kInfOf<TestType>}) {
     for (const bool first : {true, false}) {
       auto spoiled = first ? a : b;
       spoiled.lse(4, 2) = bad;
       auto merged = first ? merge<TestType>({spoiled, b}) : merge<TestType>({a, spoiled});
       CHECK(std::isnan(merged.lse(4, 2)));
       merged.lse(4, 2) = clean.lse(4, 2);
-      for (Index i = 0; i < kHeadDim; ++i) {
+      for (Index i = 0; i < kPartDim; ++i) {
         TestType& element = merged.out.view().at(4, 2)[i];
         CHECK(std::isnan(element));
         element = clean.out.view().at(4, 2)[i];
@@ -160,7 +157,7 @@ TEMPLATE_TEST_CASE("NaN or +inf in an lse gives NaN in its row and head only", "
     }
   }
   auto infinite = a;
-  infinite.lse.setConstant(kInf<TestType>);
+  infinite.lse.setConstant(kInfOf<TestType>);
   CHECK(merge<TestType>({infinite, infinite}).lse.array().isNaN().all());
 }
 
@@ -168,7 +165,7 @@ TEMPLATE_TEST_CASE("NaN in the out of a part that saw something shows", "[merge]
   RandomTensors random(48);
   const auto a = random_partial<TestType>(random);
   auto spoiled = random_partial<TestType>(random);
-  spoiled.out.view().at(1, 1)[3] = kNan<TestType>;
+  spoiled.out.view().at(1, 1)[3] = kNanOf<TestType>;
   const auto merged = merge<TestType>({a, spoiled});
   CHECK(std::isnan(merged.out.view().at(1, 1)[3]));
   CHECK_FALSE(std::isnan(merged.out.view().at(1, 1)[2]));

@@ -4,20 +4,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 #include "tests/support/catch.hpp"
 #include "tests/support/compare.hpp"
 #include "tests/support/random_tensors.hpp"
+#include "tests/support/special_values.hpp"
 
 namespace apb {
 namespace {
-
-template <class Scalar>
-constexpr Scalar kNan = std::numeric_limits<Scalar>::quiet_NaN();
-template <class Scalar>
-constexpr Scalar kInf = std::numeric_limits<Scalar>::infinity();
 
 using Indices = std::vector<Index>;
 
@@ -47,7 +42,7 @@ Indices naive_top(const std::vector<Scalar>& values, Index count) {
 template <class Scalar>
 std::vector<Scalar> values_with_ties(RandomTensors& random, Index count) {
   const std::vector<Scalar> choices{
-      0, Scalar{-0.0F}, 1, 1.5F, -2, kNan<Scalar>, -kInf<Scalar>, kInf<Scalar>};
+      0, Scalar{-0.0F}, 1, 1.5F, -2, kNanOf<Scalar>, -kInfOf<Scalar>, kInfOf<Scalar>};
   std::vector<Scalar> values;
   for (Index i = 0; i < count; ++i) {
     values.push_back(choices[static_cast<std::size_t>(random.below(std::ssize(choices)))]);
@@ -72,9 +67,9 @@ TEMPLATE_TEST_CASE("select_top_k: larger first, then lower index, -0 equals +0, 
   CHECK(top<TestType>({5, 5, 5, 5}, 2) == Indices{0, 1});
   CHECK(top<TestType>({-1, 0, TestType{-0.0F}, -1}, 1) == Indices{1});
   CHECK(top<TestType>({-1, TestType{-0.0F}, 0, -1}, 1) == Indices{1});
-  CHECK(top<TestType>({kNan<TestType>, -kInf<TestType>, kNan<TestType>}, 1) == Indices{1});
-  CHECK(top<TestType>({kNan<TestType>, -kInf<TestType>, kNan<TestType>}, 2) == Indices{0, 1});
-  CHECK(top<TestType>({-kInf<TestType>, kInf<TestType>}, 1) == Indices{1});
+  CHECK(top<TestType>({kNanOf<TestType>, -kInfOf<TestType>, kNanOf<TestType>}, 1) == Indices{1});
+  CHECK(top<TestType>({kNanOf<TestType>, -kInfOf<TestType>, kNanOf<TestType>}, 2) == Indices{0, 1});
+  CHECK(top<TestType>({-kInfOf<TestType>, kInfOf<TestType>}, 1) == Indices{1});
   CHECK(top<TestType>({2, 1}, 5) == Indices{0, 1});
   CHECK(top<TestType>({2, 1}, 0).empty());
   CHECK(top<TestType>({}, 3).empty());
@@ -84,7 +79,7 @@ TEMPLATE_TEST_CASE("select_top_k: larger first, then lower index, -0 equals +0, 
 
 TEMPLATE_TEST_CASE("every NaN is counted, kept or not", "[selection]", float, double) {
   std::int64_t nan_count = 5;
-  const std::vector<TestType> values{kNan<TestType>, 1, -kNan<TestType>, 2};
+  const std::vector<TestType> values{kNanOf<TestType>, 1, -kNanOf<TestType>, 2};
   CHECK(select_top_k<TestType>(values, 1, nan_count) == Indices{3});
   CHECK(nan_count == 7);
 }
@@ -94,12 +89,12 @@ Matrix<Scalar> naive_pool(const Matrix<Scalar>& scores, Index kernel) {
   Matrix<Scalar> pooled(scores.rows(), scores.cols());
   for (Index row = 0; row < scores.rows(); ++row) {
     for (Index column = 0; column < scores.cols(); ++column) {
-      Scalar max = -kInf<Scalar>;
+      Scalar max = -kInfOf<Scalar>;
       for (Index near = row - kernel / 2; near <= row + kernel / 2; ++near) {
         if (near < 0 || near >= scores.rows()) continue;
         const Scalar score = scores(near, column);
         if (std::isnan(score) || std::isnan(max)) {
-          max = kNan<Scalar>;
+          max = kNanOf<Scalar>;
         } else {
           max = std::max(max, score);
         }
@@ -118,9 +113,9 @@ TEMPLATE_TEST_CASE("max_pool equals the naive window, NaN included", "[selection
     auto scores = random.matrix<TestType>(rows, 3);
     for (const bool with_nan : {false, true}) {
       if (with_nan && rows > 0) {
-        scores(random.below(rows), 0) = kNan<TestType>;
-        scores(random.below(rows), 1) = kNan<TestType>;
-        scores(random.below(rows), 2) = -kInf<TestType>;
+        scores(random.below(rows), 0) = kNanOf<TestType>;
+        scores(random.below(rows), 1) = kNanOf<TestType>;
+        scores(random.below(rows), 2) = -kInfOf<TestType>;
       }
       const auto pooled = max_pool(scores, kernel);
       const auto expected = naive_pool(scores, kernel);
@@ -148,7 +143,7 @@ TEMPLATE_TEST_CASE("select_block: pooled over the whole block, then only candida
   Counters counters;
   const auto selection = select_block(scores, block_of(0, 6, 2, 2), 3, counters);
   Matrix<TestType> importance(6, 2);
-  const TestType none = -kInf<TestType>;
+  const TestType none = -kInfOf<TestType>;
   importance.col(0) << none, none, 9, 7, 7, 7;
   importance.col(1) << none, none, 4, 4, 5, 5;
   CHECK(bit_equal(selection.importance, importance));
@@ -158,7 +153,7 @@ TEMPLATE_TEST_CASE("select_block: pooled over the whole block, then only candida
 
 TEMPLATE_TEST_CASE("what is no candidate is never kept, not even among -inf or NaN", "[selection]",
                    float, double) {
-  const TestType bad = GENERATE(-kInf<TestType>, kNan<TestType>);
+  const TestType bad = GENERATE(-kInfOf<TestType>, kNanOf<TestType>);
   Matrix<TestType> scores = Matrix<TestType>::Constant(8, 1, bad);
   scores.topRows(4).setConstant(100);
   Counters counters;

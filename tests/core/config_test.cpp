@@ -33,15 +33,15 @@ ApbConfig good_config() {
   return config;
 }
 
-struct Refusal {
+struct ConfigRefusal {
   std::string key;
   std::string value;
   std::string allowed;
   std::function<void(ApbConfig&)> spoil;
 };
 
-const std::vector<Refusal>& refusals() {
-  static const std::vector<Refusal> all{
+const std::vector<ConfigRefusal>& refusals() {
+  static const std::vector<ConfigRefusal> all{
       {"doc_len", "-1", "between 0 and 1073741824", [](auto& c) { c.doc_len = -1; }},
       {"doc_len", "1073741825", "between 0", [](auto& c) { c.doc_len = kTooLong; }},
       {"num_ranks", "0", "between 1 and 4096", [](auto& c) { c.num_ranks = 0; }},
@@ -140,7 +140,7 @@ TEST_CASE("a good configuration is accepted, at its limits too", "[config]") {
 }
 
 TEST_CASE("every refusal names key, value and what is allowed", "[config]") {
-  for (const Refusal& refusal : refusals()) {
+  for (const ConfigRefusal& refusal : refusals()) {
     ApbConfig config = good_config();
     refusal.spoil(config);
     CAPTURE(refusal.key, refusal.value, refusal.allowed);

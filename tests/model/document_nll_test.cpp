@@ -12,11 +12,11 @@
 namespace apb {
 namespace {
 
-constexpr Index kDocLen = 150;
+constexpr Index kNllDocLen = 150;
 
 std::vector<Index> all_positions() {
   std::vector<Index> positions;
-  for (Index doc_pos = 1; doc_pos < kDocLen; ++doc_pos) positions.push_back(doc_pos);
+  for (Index doc_pos = 1; doc_pos < kNllDocLen; ++doc_pos) positions.push_back(doc_pos);
   return positions;
 }
 
@@ -34,7 +34,7 @@ std::vector<std::vector<double>> nll_on_ranks(const ModelCase& work,
 ModelCase lossy_case(int num_ranks, std::vector<Index> block_lens,
                      const ModelWeights<double>& weights) {
   ApbConfig config;
-  config.doc_len = kDocLen;
+  config.doc_len = kNllDocLen;
   config.num_ranks = num_ranks;
   config.block_lens = std::move(block_lens);
   config.compressor = Compressor::kRecent;

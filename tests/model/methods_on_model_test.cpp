@@ -11,7 +11,7 @@
 namespace apb {
 namespace {
 
-constexpr Index kDocLen = 45;
+constexpr Index kMethodsDocLen = 45;
 constexpr Index kQueryLen = 4;
 const std::vector<int> kAnswer{200, 10, 55};
 
@@ -22,12 +22,12 @@ struct Setting {
 
 ModelCase case_of(const Setting& setting, const ModelWeights<double>& weights) {
   ApbConfig config;
-  config.doc_len = kDocLen;
+  config.doc_len = kMethodsDocLen;
   config.num_ranks = setting.num_ranks;
   config.query_len = config.embedded_query_len = kQueryLen;
   config.anchor_len = setting.method == Method::kApe || setting.method == Method::kSpava ? 3 : 0;
   config.compressor = Compressor::kQueryAware;
-  config.num_kept = kDocLen;
+  config.num_kept = kMethodsDocLen;
   return make_model_case(setting.method, config, weights, 41);
 }
 
@@ -39,7 +39,7 @@ struct Outcome {
 
 std::vector<Outcome> run(const ModelCase& work, const ModelWeights<double>& weights) {
   std::vector<Index> positions;
-  for (Index doc_pos = 1; doc_pos < kDocLen; ++doc_pos) positions.push_back(doc_pos);
+  for (Index doc_pos = 1; doc_pos < kMethodsDocLen; ++doc_pos) positions.push_back(doc_pos);
   const BlockLayout layout = layout_of(work);
   return on_local_ranks(work.config.num_ranks, [&](Communicator& communicator) {
     const RankContext context{work.config, layout, communicator};
@@ -62,7 +62,7 @@ Outcome naive(const ModelCase& work, const ModelWeights<double>& weights) {
   };
   Outcome outcome;
   const Matrix<double> log_p = log_p_of(work.document);
-  for (Index doc_pos = 1; doc_pos < kDocLen; ++doc_pos) {
+  for (Index doc_pos = 1; doc_pos < kMethodsDocLen; ++doc_pos) {
     outcome.nll.push_back(-log_p(doc_pos - 1, work.document[static_cast<std::size_t>(doc_pos)]));
   }
   std::vector<int> forced = tokens;

@@ -11,11 +11,11 @@
 namespace apb {
 namespace {
 
-constexpr Index kDocLen = 45;
+constexpr Index kRetainingDocLen = 45;
 
 ModelCase three_ranks(const ModelWeights<double>& weights) {
   ApbConfig config;
-  config.doc_len = kDocLen;
+  config.doc_len = kRetainingDocLen;
   config.num_ranks = 3;
   config.anchor_len = 6;
   config.embedded_query_len = 2;
@@ -65,7 +65,7 @@ TEST_CASE("importance of layer 0 is the head's score before RoPE", "[retaining]"
       }
     }
   }
-  CHECK(checked == (kDocLen - 6) * 2);
+  CHECK(checked == (kRetainingDocLen - 6) * 2);
 }
 
 TEST_CASE("heads decide what is kept; without them prefill refuses", "[retaining]") {

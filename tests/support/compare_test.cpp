@@ -5,12 +5,11 @@
 #include <sstream>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/special_values.hpp"
 
 namespace apb {
 namespace {
 
-constexpr double kInf = std::numeric_limits<double>::infinity();
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kAnyTolerance = std::numeric_limits<double>::max();
 
 using Values = std::vector<double>;

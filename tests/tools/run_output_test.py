@@ -113,6 +113,25 @@ class Output(Tester):
                 self.checks.right(result, what)
                 self.checks.equal(notes, wanted, f"{what}: notes")
 
+    def more_than_the_text_has(self) -> None:
+        """A text without tokens, and more kept than a block has, are run, with a line that says so."""
+        (self.folder / "empty").write_bytes(b"")
+        for text, given, wanted in (
+            ("empty", [], ["the text is empty: the question is all that is read"]),
+            ("empty", ["--method", "full"], ["the text is empty: the question is all that is read"]),
+            ("text", ["--keep", 21], ["--keep 21: no block has more than 20 tokens to keep"]),
+            ("text", ["--keep", 20], []),
+            ("text", ["--keep", 30, "--block-lens", "10,30"], []),
+        ):
+            (self.folder / "text").write_bytes(text_of(40))
+            for transport in ("local", "mpi"):
+                what = f"{text} text, {given}, {transport}"
+                result = run([self.tool, "--toy", "--text", self.folder / text, "--query", QUERY, "--ranks", 2, *given,
+                              "--json", "--transport", transport])
+                notes = [line for line in result.error_lines() if "note" in line]
+                self.checks.right(result, what)
+                self.checks.equal(notes, [f"apb-run: note: {line}" for line in wanted], f"{what}: notes")
+
     # ---- a user's own mpiexec --------------------------------------------------------------------------------------
 
     def own_mpiexec(self) -> None:
@@ -162,4 +181,5 @@ class Output(Tester):
 
 if __name__ == "__main__":
     test_with(Output, Output.output, Output.progress_on_terminal, Output.standard_input, Output.binary_text,
-              Output.no_answer, Output.context, Output.options_of_other_methods, Output.own_mpiexec)
+              Output.no_answer, Output.context, Output.options_of_other_methods, Output.more_than_the_text_has,
+              Output.own_mpiexec)

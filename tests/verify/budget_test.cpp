@@ -4,16 +4,13 @@
 
 #include <array>
 #include <cmath>
-#include <limits>
 #include <stdexcept>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/special_values.hpp"
 
 namespace apb {
 namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInf = std::numeric_limits<double>::infinity();
 
 /// One head, head_dim 2, rows of values.
 AttentionRows reference_of(const std::vector<double>& values, const std::vector<double>& lse) {

@@ -1,15 +1,13 @@
 // Failures that no known mistake of a mask explains: NaN from padding, places, merges.
 
 #include <cmath>
-#include <limits>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/special_values.hpp"
 #include "tests/verify/diagnosis_cases.hpp"
 
 namespace apb {
 namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 TEST_CASE("NaN from padding is named", "[verify]") {
   for (const NamedShape& one : shapes()) {

@@ -8,12 +8,11 @@
 
 #include "reference/core/error.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/special_values.hpp"
 #include "tests/verify/verify_case.hpp"
 
 namespace apb {
 namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 CaseFile small_case(Compressor compressor = Compressor::kRandom) {
   CaseShape shape{3, {30, 25, 20}, 7, 2, 6, 4, 2, 8};

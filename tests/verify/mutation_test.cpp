@@ -3,17 +3,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numbers>
 
 #include "reference/verify/mistakes/mistake_list.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/special_values.hpp"
 #include "tests/verify/diagnosis_cases.hpp"
 
 namespace apb {
 namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 constexpr AnchorConvention kOfficial = AnchorConvention::kOfficial;
 

@@ -3,19 +3,16 @@
 #include "reference/verify/truth.hpp"
 
 #include <cmath>
-#include <limits>
 
 #include "reference/core/parallel_for.hpp"
 #include "tests/attention/naive_attention.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/compare.hpp"
+#include "tests/support/special_values.hpp"
 #include "tests/verify/verify_case.hpp"
 
 namespace apb {
 namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInf = std::numeric_limits<double>::infinity();
 
 CaseShape shape_of(Index seed) {
   switch (seed % 4) {

@@ -89,7 +89,8 @@ class Hdf5Reader {
 /// Without commit() nothing is left behind.
 class Hdf5Writer {
  public:
-  /// \throws BadInput if the file cannot be created there
+  /// \throws BadInput if the file cannot be created there, or would replace one that is no HDF5
+  /// file
   explicit Hdf5Writer(const std::string& path);
   Hdf5Writer(const Hdf5Writer&) = delete;
   Hdf5Writer& operator=(const Hdf5Writer&) = delete;

