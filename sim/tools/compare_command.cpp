@@ -2,15 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cmath>
-#include <map>
 #include <memory>
 
 #include "reference/cli/text_table.hpp"
 #include "reference/core/error.hpp"
 #include "sim/methods/method_table.hpp"
-#include "sim/study/comparison.hpp"
+#include "sim/study/break_even.hpp"
 #include "sim/tools/commands.hpp"
 #include "sim/tools/prediction_text.hpp"
 #include "sim/tools/question.hpp"
@@ -18,13 +15,6 @@
 
 namespace apb::sim {
 namespace {
-
-constexpr Index kLongestBreakEven = Index{1} << 22;
-
-/// What the break-even tables compare.
-constexpr std::array kApproximate{SimMethod::kStar, SimMethod::kApb, SimMethod::kSpava};
-constexpr std::array kExact{SimMethod::kTensorParallel, SimMethod::kUlysses, SimMethod::kAllGather,
-                            SimMethod::kZigzagRing};
 
 std::string optional_times(const std::optional<double>& ratio) {
   return ratio ? times_text(*ratio) : "";
@@ -103,79 +93,75 @@ Table csv_of(const std::vector<Comparison>& comparisons) {
 }
 
 /// What lies beyond the lengths that are looked at is not known.
-std::string break_even_text(const std::optional<Index>& length) {
-  if (!length) return "not at " + with_separators(kLongestBreakEven);
-  return with_separators(*length) + (*length == kShortestPrompt ? " or less" : "");
+std::string text_of(const BreakEven& pair) {
+  if (!pair.both_run) return "cannot run";
+  if (!pair.doc_len) return "not at " + with_separators(kLongestBreakEven);
+  return with_separators(*pair.doc_len) + (*pair.doc_len == kShortestPrompt ? " or less" : "");
 }
 
-/// From which length on an approximate method is faster than an exact one.
-Table break_even_table(const MachineModel& machine, const JobMaker& job_of, Index ranks) {
-  std::map<std::pair<SimMethod, Index>, Seconds> known;  // several pairs ask for the same
-  const auto time_of = [&](SimMethod method) -> TimeOfLength {
-    return [&, method](Index doc_len) {
-      const auto entry = known.find({method, doc_len});
-      if (entry != known.end()) return entry->second;
-      const Prediction prediction = predict_first_token(machine, job_of(method, doc_len, ranks));
-      return known[{method, doc_len}] = prediction.time_to_first_token();
-    };
-  };
+/// A row for each approximate method, a column for each exact one.
+Table table_of(const std::vector<BreakEven>& pairs) {
   Table table{{"faster from (tokens)"}, {}};
-  for (const SimMethod exact : kExact) {
-    table.header.push_back("than " + std::string(entry_of(exact).title));
-  }
-  for (const SimMethod approximate : kApproximate) {
-    std::vector<std::string> row{std::string(entry_of(approximate).title)};
-    for (const SimMethod exact : kExact) {
-      try {
-        row.push_back(break_even_text(
-            break_even_length(time_of(approximate), time_of(exact), kLongestBreakEven)));
-      } catch (const BadInput&) {
-        row.emplace_back("cannot run");
-      }
-    }
-    table.rows.push_back(std::move(row));
+  for (const BreakEven& pair : pairs) {
+    const std::string title(entry_of(pair.approximate).title);
+    if (table.rows.empty() || table.rows.back().front() != title) table.rows.push_back({title});
+    table.rows.back().push_back(text_of(pair));
+    if (table.rows.size() == 1)
+      table.header.push_back(fmt::format("than {}", entry_of(pair.exact).title));
   }
   return table;
 }
 
-/// The network card's bandwidth at which APB and the best exact method change places.
-std::string nic_text(const MachineModel& machine, const JobMaker& job_of, Index doc_len,
-                     Index ranks) {
-  const auto apb_wins = [&](double gbytes_per_s) {
-    MachineProfile changed = machine.profile();
-    changed.nic_bytes_per_s = {1e9 * gbytes_per_s, Provenance::kAssumed, "break-even"};
-    const MachineModel model(std::move(changed));
-    std::optional<Seconds> apb;
-    std::optional<Seconds> exact;
-    for (const SimMethodEntry& entry : kSimMethods) {
-      if (!entry.exact && entry.method != SimMethod::kApb) continue;
-      try {
-        const Prediction prediction =
-            predict_first_token(model, job_of(entry.method, doc_len, ranks));
-        const Seconds time = prediction.time_to_first_token();
-        if (entry.method == SimMethod::kApb) apb = time;
-        if (!entry.exact || prediction.fit == Fit::kOutOfMemory) continue;
-        if (!exact || time < *exact) exact = time;
-      } catch (const BadInput&) {
-        continue;  // this method cannot do it
-      }
-    }
-    return apb && exact && less_beyond_rounding(*apb, *exact);
-  };
-  double low = 0.1;
-  double high = 10000;
-  const bool slow_wins = apb_wins(low);
-  if (slow_wins == apb_wins(high)) {
-    return fmt::format("APB is {} than the fastest exact method with network cards of any speed.",
-                       slow_wins ? "faster" : "not faster");
-  }
-  while (high / low > 1.02) {
-    const double middle = std::sqrt(low * high);
-    (apb_wins(middle) == slow_wins ? low : high) = middle;
+std::string text_of(const NicBreakEven& nic) {
+  if (!nic.bytes_per_s) {
+    return fmt::format(
+        "APB is {} than the fastest exact method with network cards of {:g} to {:g} GB/s.",
+        nic.apb_wins_slow ? "faster" : "not faster", kSlowestNic / 1e9, kFastestNic / 1e9);
   }
   return fmt::format(
       "APB is faster than the fastest exact method with network cards {} {:.3g} GB/s.",
-      slow_wins ? "below" : "from", high);
+      nic.apb_wins_slow ? "below" : "from", *nic.bytes_per_s / 1e9);
+}
+
+/// A number, or null.
+template <class Number>
+nlohmann::ordered_json optional_json(const std::optional<Number>& number) {
+  return number ? nlohmann::ordered_json(*number) : nlohmann::ordered_json(nullptr);
+}
+
+/// Where the order changes on a number of ranks.
+struct OrderChanges {
+  Index ranks = 0;
+  std::vector<BreakEven> lengths;
+  std::optional<NicBreakEven> nic;  ///< on several nodes
+};
+
+OrderChanges order_changes(const MachineModel& machine, const JobMaker& job_of, Index doc_len,
+                           Index ranks) {
+  OrderChanges changes{ranks, break_even_lengths(machine, job_of, ranks), std::nullopt};
+  const Index gpus = num_gpus(job_of(SimMethod::kApb, doc_len, ranks));
+  if (static_cast<double>(gpus) > machine.profile().gpus_per_node.number) {
+    changes.nic = break_even_nic(machine, job_of, doc_len, ranks);
+  }
+  return changes;
+}
+
+nlohmann::ordered_json to_json(const OrderChanges& changes) {
+  nlohmann::ordered_json lengths = nlohmann::ordered_json::array();
+  for (const BreakEven& pair : changes.lengths) {
+    lengths.push_back({{"approximate", entry_of(pair.approximate).name},
+                       {"exact", entry_of(pair.exact).name},
+                       {"both_run", pair.both_run},
+                       {"faster_from_tokens", optional_json(pair.doc_len)}});
+  }
+  nlohmann::ordered_json json{{"ranks", changes.ranks}, {"lengths", lengths}};
+  json["nic"] = nullptr;
+  if (changes.nic) {
+    json["nic"] = {{"apb_wins_with_slow_cards", changes.nic->apb_wins_slow},
+                   {"apb_wins_with_fast_cards", changes.nic->apb_wins_fast},
+                   {"bytes_per_s", optional_json(changes.nic->bytes_per_s)}};
+  }
+  return json;
 }
 
 nlohmann::ordered_json to_json(const Comparison& comparison) {
@@ -193,7 +179,7 @@ nlohmann::ordered_json to_json(const Comparison& comparison) {
            {std::pair{"speedup_over_full", SimMethod::kFull},
             std::pair{"speedup_over_tensor_parallel", SimMethod::kTensorParallel}}) {
         const auto ratio = comparison.speedup(contender, over);
-        row[key] = ratio ? nlohmann::ordered_json(*ratio) : nlohmann::ordered_json(nullptr);
+        row[key] = optional_json(ratio);
       }
     } else {
       row["refusal"] = contender.refusal;
@@ -204,6 +190,40 @@ nlohmann::ordered_json to_json(const Comparison& comparison) {
           {"ranks", comparison.ranks},
           {"answer", answer(comparison)},
           {"methods", rows}};
+}
+
+void print_json(const MachineModel& machine, const ModelSizes& model,
+                const std::vector<Comparison>& comparisons,
+                const std::vector<OrderChanges>& changes) {
+  nlohmann::ordered_json report{{"schema", "apb-sim-compare"},
+                                {"version", 1},
+                                {"machine", machine.profile().name},
+                                {"model", model.name}};
+  report["comparisons"] = nlohmann::ordered_json::array();
+  for (const Comparison& comparison : comparisons)
+    report["comparisons"].push_back(to_json(comparison));
+  report["break_even"] = nlohmann::ordered_json::array();
+  for (const OrderChanges& one : changes) report["break_even"].push_back(to_json(one));
+  fmt::print("{}\n", report.dump(2));
+}
+
+void print_text(const MachineModel& machine, const ModelSizes& model,
+                const std::vector<Comparison>& comparisons,
+                const std::vector<OrderChanges>& changes) {
+  fmt::print("{}, {}\n", model.name, machine.profile().title);
+  for (const Comparison& comparison : comparisons) {
+    fmt::print("\n{}, {}\n{}{}", counted(comparison.doc_len, "token"),
+               counted(comparison.ranks, "rank"), table_of(comparison).text(),
+               wrapped(answer(comparison)));
+    if (const Contender* best = fastest(comparison, false)) {
+      fmt::print("(Its time rests on numbers that are {}.)\n",
+                 provenance_text(sum_of(best->prediction->provenance)));
+    }
+  }
+  for (const OrderChanges& one : changes) {
+    fmt::print("\n{}\n{}", counted(one.ranks, "rank"), table_of(one.lengths).text());
+    if (one.nic) fmt::print("{}", wrapped(text_of(*one.nic)));
+  }
 }
 
 ExitStatus run(const Question& question) {
@@ -225,36 +245,15 @@ ExitStatus run(const Question& question) {
     fmt::print("{}", csv_of(comparisons).csv());
     return ExitStatus::kRight;
   }
-  if (question.json) {
-    nlohmann::ordered_json report{{"schema", "apb-sim-compare"},
-                                  {"version", 1},
-                                  {"machine", machine.profile().name},
-                                  {"model", model.name}};
-    report["comparisons"] = nlohmann::ordered_json::array();
-    for (const Comparison& comparison : comparisons)
-      report["comparisons"].push_back(to_json(comparison));
-    fmt::print("{}\n", report.dump(2));
-    return ExitStatus::kRight;
-  }
-  fmt::print("{}, {}\n", model.name, machine.profile().title);
-  for (const Comparison& comparison : comparisons) {
-    fmt::print("\n{}, {}\n{}{}", counted(comparison.doc_len, "token"),
-               counted(comparison.ranks, "rank"), table_of(comparison).text(),
-               wrapped(answer(comparison)));
-    if (const Contender* best = fastest(comparison, false)) {
-      fmt::print("(Its time rests on numbers that are {}.)\n",
-                 provenance_text(sum_of(best->prediction->provenance)));
-    }
-  }
+  std::vector<OrderChanges> changes;
   for (const Index ranks : question.ranks) {
     if (ranks == 1) continue;
-    fmt::print("\n{}\n{}", counted(ranks, "rank"),
-               break_even_table(machine, job_of_method, ranks).text());
-    const Job apb = job_of_method(SimMethod::kApb, comparisons.back().doc_len, ranks);
-    if (static_cast<double>(num_gpus(apb)) > machine.profile().gpus_per_node.number) {
-      fmt::print("{}",
-                 wrapped(nic_text(machine, job_of_method, comparisons.back().doc_len, ranks)));
-    }
+    changes.push_back(order_changes(machine, job_of_method, lengths.back(), ranks));
+  }
+  if (question.json) {
+    print_json(machine, model, comparisons, changes);
+  } else {
+    print_text(machine, model, comparisons, changes);
   }
   return ExitStatus::kRight;
 }
