@@ -54,11 +54,14 @@ std::vector<SearchResult> search(const MachineModel& machine, const SearchReques
           break;  // its ranks are tensor-parallel already
         consider(entry.method, ranks, tp, -1, -1);
         if (entry.method != SimMethod::kApb || ranks == 1) continue;
-        const Index block =
-            job_of(entry.method, ranks, tp, -1, -1).lengths.resolved_block_lens().front();
+        const ApbConfig usual = job_of(entry.method, ranks, tp, -1, -1).lengths;
+        const Index block = usual.resolved_block_lens().front();
         for (const Index anchor_part : {8, 4, 2, 1}) {
           for (const Index kept_part : {4, 2, 1}) {
-            consider(entry.method, ranks, tp, block / anchor_part, block / anchor_part / kept_part);
+            const Index anchor = block / anchor_part;
+            const Index kept = anchor / kept_part;
+            if (anchor == usual.anchor_len && kept == usual.num_kept) continue;  // considered
+            consider(entry.method, ranks, tp, anchor, kept);
           }
         }
       }

@@ -146,6 +146,8 @@ def other_commands(checks: Checks, sim: Sim) -> None:
     found = sim.answer("search", "--max-gpus", "8", "--show", "1000")
     times = [one["prediction"]["time_to_first_token_s"] for one in found["results"]]
     checks.that(len(times) > 20 and times == sorted(times), "search: best first", times)
+    jobs = [json.dumps(one["job"]) for one in found["results"]]
+    checks.equal(len(set(jobs)), len(jobs), "search: every configuration once")
     checks.that(all(one["job"]["num_gpus"] <= 8 for one in found["results"]), "search: within its GPUs")
     uneven = found["uneven_blocks"]
     checks.that(uneven["after_s"] <= uneven["before_s"], "search: uneven blocks are never slower", uneven)
