@@ -28,5 +28,8 @@ set(APB_SHARE_DIR ${CMAKE_INSTALL_DATADIR}/apb)
 install(DIRECTORY configs examples DESTINATION ${APB_SHARE_DIR})
 install(DIRECTORY reference/tools DESTINATION ${APB_SHARE_DIR}/reference
         FILES_MATCHING PATTERN "*.py" PATTERN "requirements*.txt" PATTERN __pycache__ EXCLUDE)
+if(TARGET apb-bench)
+  install(FILES cuda/tools/bench/torch_attention.py DESTINATION ${APB_SHARE_DIR}/cuda/tools/bench)
+endif()
 install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -3,6 +3,7 @@
 /// Device memory with an owner, and copies between it and host memory.
 
 #include <cstddef>
+#include <source_location>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -12,7 +13,11 @@
 
 namespace apb::cuda {
 
-/// Owns `size` elements of plain device memory (cudaMalloc), not initialised.
+/// Plain device memory (cudaMalloc), not initialised; null for 0 bytes.
+/// \throws CudaError, with the bytes that were wanted and those that are free
+[[nodiscard]] void* allocate_device_memory(std::size_t bytes, const std::source_location& where);
+
+/// Owns `size` elements of device memory, not initialised.
 template <class T>
 class DeviceBuffer {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -20,9 +25,9 @@ class DeviceBuffer {
  public:
   DeviceBuffer() = default;
   /// \throws CudaError if there is not enough memory
-  explicit DeviceBuffer(std::size_t size) : size_(size) {
-    if (size > 0) check(cudaMalloc(reinterpret_cast<void**>(&data_), size * sizeof(T)));
-  }
+  explicit DeviceBuffer(std::size_t size,
+                        const std::source_location& where = std::source_location::current())
+      : data_(static_cast<T*>(allocate_device_memory(size * sizeof(T), where))), size_(size) {}
   DeviceBuffer(DeviceBuffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   DeviceBuffer& operator=(DeviceBuffer&& other) noexcept {

@@ -13,10 +13,11 @@ std::string line(std::string_view library, std::string_view words,
 
 }  // namespace
 
-CudaError::CudaError(cudaError_t status, const std::source_location& where)
-    : CannotRun(line("CUDA",
-                     fmt::format("{} ({})", cudaGetErrorString(status), cudaGetErrorName(status)),
-                     where)),
+CudaError::CudaError(cudaError_t status, const std::source_location& where, std::string_view more)
+    : CannotRun(
+          line("CUDA",
+               fmt::format("{} ({}){}", cudaGetErrorString(status), cudaGetErrorName(status), more),
+               where)),
       cuda_status_(status) {}
 
 LibraryError::LibraryError(std::string_view library, std::string_view words,
@@ -24,7 +25,9 @@ LibraryError::LibraryError(std::string_view library, std::string_view words,
     : CannotRun(line(library, words, where)) {}
 
 void check(cudaError_t status, const std::source_location& where) {
-  if (status != cudaSuccess) throw CudaError(status, where);
+  if (status == cudaSuccess) return;
+  (void)cudaGetLastError();  // said here; else the next launch would be blamed for it
+  throw CudaError(status, where);
 }
 
 }  // namespace apb::cuda

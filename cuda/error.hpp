@@ -10,7 +10,8 @@ namespace apb::cuda {
 /// A CUDA call failed (exit 3). The line holds CUDA's own words and where the call stands.
 class CudaError : public CannotRun {
  public:
-  CudaError(cudaError_t status, const std::source_location& where);
+  /// \param more what stands behind CUDA's words
+  CudaError(cudaError_t status, const std::source_location& where, std::string_view more = {});
   [[nodiscard]] cudaError_t cuda_status() const { return cuda_status_; }
 
  private:

@@ -32,7 +32,7 @@ ALLOWED = {
     "reference/tools": REFERENCE,
     "examples": {CORE, "reference/verify"},  # what a kernel engineer writes
     "cuda": {CORE},  # a shared mask, tie rule or merge would hide its own bug
-    "cuda/tools": {CORE, CLI, "cuda", "reference/comm", "reference/launch", "reference/model_io", "reference/verify"},
+    "cuda/tools": {CORE, CLI, "cuda", "examples", "reference/comm", "reference/launch", "reference/model_io", "reference/verify"},
     "sim": {CORE, CLI},
     "notebooks-export": {CORE, CLI, "sim"},
     "tests": REFERENCE | {"cuda", "cuda/tools", "sim", "notebooks-export"},

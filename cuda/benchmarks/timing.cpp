@@ -7,12 +7,19 @@
 
 namespace apb::cuda {
 
+ColdCache::ColdCache() : memory_(std::size_t{1} << 26) {
+  check(cudaMemset(memory_.data(), 1, memory_.size() * sizeof(std::uint32_t)));
+}
+
+void ColdCache::chill(cudaStream_t stream) const {
+  read_all(memory_, stream);
+}
+
 Timing time_cold(const std::function<void()>& work, int repeats, const Stream& stream) {
-  const DeviceBuffer<std::uint32_t> memory(std::size_t{1} << 26);
-  check(cudaMemsetAsync(memory.data(), 1, memory.size() * sizeof(std::uint32_t), stream.get()));
+  const ColdCache cache;
   const Event begin, end;
   const auto once = [&] {
-    read_all(memory, stream.get());
+    cache.chill(stream.get());
     begin.record(stream.get());
     work();
     end.record(stream.get());

@@ -24,6 +24,37 @@ struct Timing {
 [[nodiscard]] Timing time_cold(const std::function<void()>& work, int repeats,
                                const Stream& stream);
 
+/// Empties the L2 cache of everything that a benchmark could need: reads 256 MiB of its own.
+class ColdCache {
+ public:
+  ColdCache();
+  /// Enqueues the reading.
+  void chill(cudaStream_t stream) const;
+
+ private:
+  DeviceBuffer<std::uint32_t> memory_;
+};
+
+/// Runs of one piece of work that takes from microseconds to many seconds. The first ones, for 0.1
+/// s, warm up and do not count, unless one takes longer than that by itself. Then as many as fit
+/// into 0.3 s: 3 at least, 20 at most.
+/// \tparam Run  what one run tells; its `total_s` is in seconds
+/// \returns the runs that count, the fastest first
+template <class Run>
+[[nodiscard]] std::vector<Run> counted_runs(const std::function<Run()>& once) {
+  constexpr double kWarm_s = 0.1, kBudget_s = 0.3;
+  constexpr int kLeast = 3, kMost = 20;
+  Run run = once();
+  for (double warm_s = run.total_s; warm_s < kWarm_s; warm_s += run.total_s) run = once();
+  std::vector<Run> runs;
+  if (run.total_s > kWarm_s) runs.push_back(run);
+  const int wanted = std::clamp(static_cast<int>(kBudget_s / run.total_s), kLeast, kMost);
+  while (std::ssize(runs) < wanted) runs.push_back(once());
+  std::sort(runs.begin(), runs.end(),
+            [](const Run& a, const Run& b) { return a.total_s < b.total_s; });
+  return runs;
+}
+
 /// Name of the current device.
 [[nodiscard]] std::string device_name();
 

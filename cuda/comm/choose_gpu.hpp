@@ -8,7 +8,7 @@ namespace apb::cuda {
 /// told that they are on different machines (NCCL_HOSTID) and to use sockets of this one, because
 /// it refuses two ranks on a GPU; settings of the user's own stay. Before NCCL is used.
 /// \param ranks_on_node ranks of the run on this machine
-/// \throws CudaError if there is no GPU
+/// \throws CannotRun if there is no GPU, saying why
 void choose_gpu(int rank, int ranks_on_node);
 
 }  // namespace apb::cuda

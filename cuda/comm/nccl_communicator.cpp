@@ -3,6 +3,7 @@
 #include <nccl.h>
 
 #include <cstdlib>
+#include <exception>
 #include <type_traits>
 
 #include "cuda/error.hpp"
@@ -44,8 +45,16 @@ class NcclCommunicator final : public DeviceCommunicator {
   }
 
  private:
+  /// In a rank that fails, exchanges may be under way that the others will never take part in:
+  /// destroying would wait for them.
   struct Destroy {
-    void operator()(ncclComm_t communicator) const { ncclCommDestroy(communicator); }
+    void operator()(ncclComm_t communicator) const {
+      if (std::uncaught_exceptions() > 0) {
+        ncclCommAbort(communicator);
+      } else {
+        ncclCommDestroy(communicator);
+      }
+    }
   };
   int rank_, num_ranks_;
   std::unique_ptr<std::remove_pointer_t<ncclComm_t>, Destroy> nccl_;

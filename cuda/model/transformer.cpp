@@ -146,11 +146,13 @@ void finish_layer(const DeviceModel<T>& model, Index layer, const LayerRoom<T>& 
     const DeviceRows<T> up = gate_up.part(room.intermediate_size, room.intermediate_size);
     products.enqueue<T, T>(
         {room.normed_rows().slice(begin, rows), w.gate_up.data(), gate_up, nullptr, false}, stream);
+    done(on_part, LayerPart::kFeedForward);
     swiglu<T>(gate, up, gate, stream);
+    done(on_part, LayerPart::kActivation);
     products.enqueue<T, T>(
         {gate, w.down.data(), room.hidden_rows().slice(begin, rows), nullptr, true}, stream);
+    done(on_part, LayerPart::kFeedForward);
   }
-  done(on_part, LayerPart::kFeedForward);
 }
 
 template <class T>

@@ -21,9 +21,10 @@ enum class LayerPart {
   kCommunication,  ///< what was waited for the all-gather, when nothing else was left to do
   kAttention,
   kOutput,       ///< the output product
-  kFeedForward,  ///< gate, up and down products, SwiGLU
+  kFeedForward,  ///< gate, up and down products
+  kActivation,   ///< SwiGLU
 };
-inline constexpr int kNumLayerParts = 9;
+inline constexpr int kNumLayerParts = 10;
 
 /// Called when a part's work has been enqueued: a benchmark records an event. May be empty.
 using OnPart = std::function<void(LayerPart)>;

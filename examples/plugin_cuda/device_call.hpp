@@ -34,6 +34,9 @@ class DeviceCall {
   DeviceCall(const DeviceCall&) = delete;
   DeviceCall& operator=(const DeviceCall&) = delete;
 
+  /// Whether all tensors have arrived; if not, finish() says why.
+  [[nodiscard]] bool is_there() const { return error_ == cudaSuccess; }
+
   /// The call with device pointers; strides as they were.
   [[nodiscard]] const apb_attention_call& call() const { return call_; }
 
@@ -86,7 +89,8 @@ int attend_on_device(const apb_attention_call* call, const Launch& launch) {
   constexpr int kFailed = 2;
   if (call->abi_version != APB_ABI_VERSION) return kFailed;
   DeviceCall device(*call);
-  if (const int status = launch(device.call()); status != APB_OK) return status;
+  const int status = device.is_there() ? launch(device.call()) : APB_OK;
+  if (status != APB_OK) return status;
   const cudaError_t error = device.finish();
   if (error == cudaSuccess) return APB_OK;
   std::fprintf(stderr, "%s\n", cudaGetErrorString(error));

@@ -6,6 +6,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "reference/core/matrix_product.hpp"
 #include "reference/core/parallel_for.hpp"
 
 namespace apb {
@@ -132,9 +133,9 @@ class TileAttention {
     }
     if (scores_.size() < rows_ * row_stride_) scores_.resize(rows_ * row_stride_);
     for (std::size_t s = 0; s < segments_.size(); ++s) {
-      auto segment_scores = scores(s);
-      segment_scores.noalias() = head_matrix(query_.slice(begin_, rows_), head) *
-                                 kv_head(segments_[s].key, head, segment_scores.cols()).transpose();
+      const Index keys = tile_keys(segments_[s]);
+      multiply_transposed<Scalar>(head_matrix(query_.slice(begin_, rows_), head),
+                                  kv_head(segments_[s].key, head, keys), scores(s));
     }
   }
 
@@ -164,13 +165,15 @@ class TileAttention {
       const Index common = common_keys(segments_[s]);
       const auto weights = scores(s);
       const auto value = kv_head(segments_[s].value, head, weights.cols());
-      if (common > 0) out.noalias() += weights.leftCols(common) * value.topRows(common);
+      if (common > 0) {
+        add_product<Scalar>(weights.leftCols(common), value.topRows(common), out);
+      }
       // The causal corner goes row by row, so that a row never touches values it does not see.
       for (Index row = 0; row < rows_; ++row) {
         const Index own = visible_keys(segments_[s], begin_ + row) - common;
         if (own > 0) {
-          out.row(row).noalias() +=
-              weights.row(row).segment(common, own) * value.middleRows(common, own);
+          add_product<Scalar>(weights.block(row, common, 1, own), value.middleRows(common, own),
+                              out.middleRows(row, 1));
         }
       }
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "reference/core/matrix_product.hpp"
 #include "reference/core/parallel_for.hpp"
 
 namespace apb {
@@ -30,12 +31,16 @@ Matrix<Scalar> retaining_scores(const RetainingHead<Scalar>& head, const Matrix<
   parallel_for((features.rows() + kRowTile - 1) / kRowTile, [&](Index tile) {
     const Index begin = tile * kRowTile;
     const Index rows = std::min(kRowTile, features.rows() - begin);
-    Matrix<Scalar> hidden = features.middleRows(begin, rows) * head.fc1.transpose();
-    if (!linear) {
+    const auto input = features.middleRows(begin, rows);
+    auto output = scores.middleRows(begin, rows);
+    if (linear) {
+      multiply_transposed<Scalar>(input, head.fc1, output);
+    } else {
+      Matrix<Scalar> hidden(rows, head.fc1.rows());
+      multiply_transposed<Scalar>(input, head.fc1, hidden);
       silu(hidden);
-      hidden = hidden * head.fc2.transpose();
+      multiply_transposed<Scalar>(hidden, head.fc2, output);
     }
-    scores.middleRows(begin, rows) = hidden;
   });
   counters.compressor_flop += 2 * features.rows() * (head.fc1.size() + head.fc2.size());
   return scores;

@@ -8,6 +8,24 @@
 #include "reference/core/temporary_file.hpp"
 
 namespace apb {
+namespace {
+
+/// An empty file that is to become `path`. \throws BadInput if there can be none
+std::string temporary_for(const std::string& path) {
+  std::error_code error;
+  const auto kind = std::filesystem::symlink_status(path, error).type();
+  if (kind != std::filesystem::file_type::not_found &&
+      kind != std::filesystem::file_type::regular) {
+    throw BadInput(path + ": must be a new file or a regular one");
+  }
+  std::string temporary = create_temporary_file(path);
+  if (temporary.empty()) {
+    throw BadInput(path + ": cannot be created (folder missing or not writable)");
+  }
+  return temporary;
+}
+
+}  // namespace
 
 std::string read_whole_file(const std::string& path) {
   if (std::filesystem::is_directory(path)) throw BadInput(path + ": is a folder");
@@ -17,18 +35,16 @@ std::string read_whole_file(const std::string& path) {
   return text;
 }
 
+void check_writable(const std::string& path) {
+  std::filesystem::remove(temporary_for(path));
+}
+
 void write_whole_file(const std::string& path, const std::string& text) {
-  std::error_code error;
-  const auto kind = std::filesystem::symlink_status(path, error).type();
-  if (kind != std::filesystem::file_type::not_found &&
-      kind != std::filesystem::file_type::regular) {
-    throw BadInput(path + ": must be a new file or a regular one");
-  }
-  const std::string temporary = create_temporary_file(path);
+  const std::string temporary = temporary_for(path);
   std::ofstream file(temporary, std::ios::binary);
-  if (!file) throw BadInput(path + ": cannot be created (folder missing or not writable)");
   file << text;
   file.close();
+  std::error_code error;
   if (file) std::filesystem::rename(temporary, path, error);
   if (!file || error) {
     std::filesystem::remove(temporary, error);

@@ -9,6 +9,10 @@ namespace apb {
 /// \throws BadInput if it is a folder or cannot be read
 [[nodiscard]] std::string read_whole_file(const std::string& path);
 
+/// For a long run: refuses a path at its beginning, not at its end.
+/// \throws BadInput if a file cannot be created there
+void check_writable(const std::string& path);
+
 /// Writes a file under a temporary name beside it, then renames it.
 /// \throws BadInput if it cannot be created there, CannotRun if it cannot be written to the end
 void write_whole_file(const std::string& path, const std::string& text);

@@ -30,6 +30,13 @@ const Format& format_of(ValueType type) {
   return kFormats.at(static_cast<std::size_t>(type));
 }
 
+/// Numbers of one exponent are whole multiples of one step, 2^step_exponent; below the normal ones,
+/// the step stays.
+int step_exponent(const Format& format, double value) {
+  const int exponent = value == 0 ? format.min_exponent : std::ilogb(value);
+  return std::max(exponent, format.min_exponent) - (format.significand_bits - 1);
+}
+
 }  // namespace
 
 std::string_view to_string(ValueType type) {
@@ -48,12 +55,14 @@ ValueType parse_value_type(std::string_view name) {
 double round_to(ValueType type, double value) {
   if (type == ValueType::kFloat64 || value == 0 || !std::isfinite(value)) return value;
   const Format& format = format_of(type);
-  // Numbers of one exponent are whole multiples of one step; below the normal ones, the step stays.
-  const int exponent = std::max(std::ilogb(value), format.min_exponent);
-  const int step = exponent - (format.significand_bits - 1);
+  const int step = step_exponent(format, value);
   const double rounded = std::ldexp(std::nearbyint(std::ldexp(value, -step)), step);
   if (std::abs(rounded) <= format.largest) return rounded;
   return std::copysign(std::numeric_limits<double>::infinity(), value);
+}
+
+double half_place(ValueType type, double value) {
+  return std::ldexp(0.5, step_exponent(format_of(type), value));
 }
 
 }  // namespace apb

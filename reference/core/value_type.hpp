@@ -14,5 +14,8 @@ enum class ValueType { kFloat64, kFloat32, kBfloat16, kFloat16 };
 [[nodiscard]] ValueType parse_value_type(std::string_view name);
 /// The nearest value of a format, ties to even; overflow gives infinity, NaN stays NaN.
 [[nodiscard]] double round_to(ValueType type, double value);
+/// The most that rounding a finite number of value's size to a format can cost: half the distance
+/// between two neighbours there.
+[[nodiscard]] double half_place(ValueType type, double value);
 
 }  // namespace apb

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "reference/core/matrix_product.hpp"
 #include "reference/core/parallel_for.hpp"
 
 namespace apb {
@@ -27,8 +28,8 @@ std::int64_t linear(const Eigen::Ref<const Matrix<Scalar>>& x, const Matrix<Scal
     const Index column = block / row_tiles * kColumnPanel;
     const Index rows = std::min(kRowTile, x.rows() - row);
     const Index columns = std::min(kColumnPanel, w.rows() - column);
-    y.block(row, column, rows, columns).noalias() =
-        x.middleRows(row, rows) * w.middleRows(column, columns).transpose();
+    multiply_transposed<Scalar>(x.middleRows(row, rows), w.middleRows(column, columns),
+                                y.block(row, column, rows, columns));
   });
   return 2 * x.rows() * x.cols() * w.rows();
 }

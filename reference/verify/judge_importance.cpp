@@ -7,6 +7,7 @@
 #include "reference/attention/retaining_head.hpp"
 #include "reference/attention/selection.hpp"
 #include "reference/core/case/score_query.hpp"
+#include "reference/core/matrix_product.hpp"
 #include "reference/verify/judge_selection.hpp"
 
 namespace apb {
@@ -40,6 +41,13 @@ ImportanceTruth query_aware_truth(const CaseFile& case_file, const CaseRank& ran
           relative * max_pool(sizes, pool)};
 }
 
+/// |a| |b|^T.
+Matrix<double> absolute_product(const Matrix<double>& a, const Matrix<double>& b) {
+  Matrix<double> product(a.rows(), b.rows());
+  multiply_transposed<double>(a.cwiseAbs(), b.cwiseAbs(), product);
+  return product;
+}
+
 /// Two products with a rounding of the compute type after each; silu is at most 1.1 times as steep
 /// as its argument. An empty fc2 is a linear head.
 ImportanceTruth retaining_truth(const CaseFile& case_file, const CaseRank& rank,
@@ -47,8 +55,8 @@ ImportanceTruth retaining_truth(const CaseFile& case_file, const CaseRank& rank,
   Counters counters;
   const auto scores =
       retaining_scores<double>({retaining.fc1, retaining.fc2}, retaining.input, counters);
-  Matrix<double> sizes = retaining.input.cwiseAbs() * retaining.fc1.cwiseAbs().transpose();
-  if (retaining.fc2.size() > 0) sizes = 1.1 * (sizes * retaining.fc2.cwiseAbs().transpose());
+  Matrix<double> sizes = absolute_product(retaining.input, retaining.fc1);
+  if (retaining.fc2.size() > 0) sizes = 1.1 * absolute_product(sizes, retaining.fc2);
   const auto terms = static_cast<double>(retaining.fc1.cols() + retaining.fc1.rows() + 8);
   const double relative = 4 * unit_roundoff(compute_type) + terms * 0x1.0p-24;
   const Index pool = case_file.config.pool_kernel;

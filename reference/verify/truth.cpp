@@ -5,6 +5,7 @@
 #include <limits>
 #include <numeric>
 
+#include "reference/core/matrix_product.hpp"
 #include "reference/core/parallel_for.hpp"
 
 namespace apb {
@@ -61,7 +62,8 @@ class TileRows {
       stretch.common = *least;
       const Matrix<Scalar> key =
           head_matrix(source.key.slice(0, *most), kv_head_).template cast<Scalar>();
-      stretch.scores.noalias() = query * key.transpose();
+      stretch.scores.resize(query.rows(), key.rows());
+      multiply_transposed<Scalar>(query, key, stretch.scores);
       stretch.scores *= static_cast<Scalar>(setup_.softmax_scale);
       stretches_.push_back(std::move(stretch));
     }
@@ -147,13 +149,13 @@ class TileRows {
     const bool safe = value.bottomRows(keys - stretch.common).allFinite();
     const Index together = safe ? keys : stretch.common;
     if (together > 0) {
-      out.noalias() += stretch.scores.leftCols(together) * value.topRows(together);
+      add_product<Scalar>(stretch.scores.leftCols(together), value.topRows(together), out);
     }
     for (Index i = 0; i < out.rows(); ++i) {
       const Index own = visible(stretch, i) - together;
       if (own > 0) {
-        out.row(i).noalias() +=
-            stretch.scores.row(i).segment(together, own) * value.middleRows(together, own);
+        add_product<Scalar>(stretch.scores.block(i, together, 1, own),
+                            value.middleRows(together, own), out.middleRows(i, 1));
       }
     }
   }

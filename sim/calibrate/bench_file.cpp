@@ -14,7 +14,8 @@ Seconds time_of(const JsonNode& row) {
 
 void read_attention_row(const JsonNode& row, Measurements& into) {
   row.expect_keys(
-      {"backend", "mask", "q_len", "kv_len", "num_q_heads", "num_kv_heads", "head_dim", "us"});
+      {"backend", "mask", "q_len", "kv_len", "num_q_heads", "num_kv_heads", "head_dim", "us"},
+      {"fused_segments"});
   const auto mask = static_cast<MaskKind>(row["mask"].one_of(kMaskNames));
   const Index q_len = row["q_len"].count();
   const Index kv_len = row["kv_len"].count();
@@ -26,8 +27,9 @@ void read_attention_row(const JsonNode& row, Measurements& into) {
   if (mask == MaskKind::kCausal && q_len > kv_len) {
     row["q_len"].refuse("at most kv_len under a causal mask");
   }
-  into.attention_of(row["backend"].text(), head_dim)
-      .points.push_back(attention_point(mask, q_len, kv_len, heads, head_dim, time_of(row)));
+  AttentionTable& table = into.attention_of(row["backend"].text(), head_dim);
+  if (row.has("fused_segments")) table.fused_segments = row["fused_segments"].flag();
+  table.points.push_back(attention_point(mask, q_len, kv_len, heads, head_dim, time_of(row)));
 }
 
 void read_collective_row(const JsonNode& row, Measurements& into) {
@@ -46,7 +48,9 @@ void read_collective_row(const JsonNode& row, Measurements& into) {
 void read_bench_json(const std::string& path, Measurements& into) {
   const nlohmann::json whole = parse_json_object(path, read_whole_file(path));
   const JsonNode root(path, "", whole);
-  root.expect_keys({"schema", "version", "machine", "gemm", "attention", "collectives"});
+  // Whole layers are there to be predicted, not to be learnt from.
+  root.expect_keys({"schema", "version", "machine", "gemm", "attention", "collectives"},
+                   {"layers"});
   root.expect_schema("apb-bench");
   for (const JsonNode& row : root["gemm"].elements()) {
     row.expect_keys({"m", "n", "k", "us"});

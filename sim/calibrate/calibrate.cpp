@@ -68,6 +68,7 @@ void merge_attention(MachineProfile& profile, const std::vector<AttentionTable>&
     if (known != profile.attention.end()) {
       table.fused_segments = known->fused_segments;
       table.copies_segments = known->copies_segments;
+      table.ring_merges = known->ring_merges;
     }
   }
   for (const AttentionTable& known : profile.attention) {

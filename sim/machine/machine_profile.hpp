@@ -53,6 +53,8 @@ struct AttentionTable {
   bool fused_segments = false;
   /// Whether fused segments must first be put together into one tensor (the authors' fork).
   bool copies_segments = false;
+  /// Whether its full points were timed as steps of a ring, each with the merge of its result.
+  bool ring_merges = false;
   Provenance provenance = Provenance::kMeasured;
   std::string source;
   std::vector<AttentionPoint> points;

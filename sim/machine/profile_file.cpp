@@ -76,12 +76,14 @@ class Reading {
 
   void attention(const JsonNode& node) const {
     node.expect_keys({"backend", "head_dim", "fused_segments", "copies_segments", "provenance",
-                      "source", "columns", "rows"});
+                      "source", "columns", "rows"},
+                     {"ring_merges"});
     AttentionTable& table = profile_.attention.emplace_back();
     table.backend = node["backend"].text();
     table.head_dim = node["head_dim"].count();
     table.fused_segments = node["fused_segments"].flag();
     table.copies_segments = node["copies_segments"].flag();
+    if (node.has("ring_merges")) table.ring_merges = node["ring_merges"].flag();
     table.provenance = provenance(node["provenance"]);
     table.source = source(node["source"]);
     for (const auto& row : node.rows(kAttentionColumns)) {

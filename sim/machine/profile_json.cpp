@@ -93,6 +93,7 @@ class Writing {
               {"head_dim", table.head_dim},
               {"fused_segments", table.fused_segments},
               {"copies_segments", table.copies_segments}};
+    if (table.ring_merges) json["ring_merges"] = true;
     add_rows(json, table, kAttentionColumns, [](const AttentionPoint& point) {
       return Json::array({kMaskNames.at(static_cast<std::size_t>(point.mask)), point.q_len,
                           point.kv_len, point.num_q_heads,

@@ -16,6 +16,11 @@ void plan_ring(const PlanInput& input, PlanBuilder& builder) {
   const BlockLengths blocks(rows);
   const bool alike = !input.each_ring_step && input.job.lengths.block_lens.empty() &&
                      ring_steps_alike(input.config.doc_len, num_ranks);
+  const bool merges = !input.style.ring_merges && num_ranks > 1;
+  const auto attend = [&](int r, Index queries, Index keys, Index times) {
+    builder.attend_blocks(r, queries, keys, times);
+    if (merges) builder.merge_steps(r, queries, times);
+  };
   for (const Chunk& steps : ring_stretches(num_ranks, alike)) {
     const bool last = steps.end == num_ranks;
     if (!last) builder.ring_steps(steps, blocks);
@@ -23,12 +28,12 @@ void plan_ring(const PlanInput& input, PlanBuilder& builder) {
       const Index queries = blocks[r];
       if (steps.begin == 0) {
         builder.attend(r, queries, causal_pairs(queries), queries, MaskKind::kCausal);
+        if (merges) builder.merge_steps(r, queries, 1);
         continue;
       }
       const Index first = std::max<Index>(0, r - steps.end + 1);
-      blocks.each_length(first, r - steps.begin + 1, [&](Index keys, Index times) {
-        builder.attend_blocks(r, queries, keys, times);
-      });
+      blocks.each_length(first, r - steps.begin + 1,
+                         [&](Index keys, Index times) { attend(r, queries, keys, times); });
     }
     if (!last) builder.next_step();
   }

@@ -11,7 +11,7 @@ namespace {
 SegmentStyle style_of(const MachineModel& machine, const Job& job) {
   const AttentionTable* table = machine.backend_table(machine.backend(job.attention_backend));
   if (table == nullptr) return {};
-  return {table->fused_segments, table->copies_segments};
+  return {table->fused_segments, table->copies_segments, table->ring_merges};
 }
 
 /// Sending the hidden rows from one pipeline stage to the next.

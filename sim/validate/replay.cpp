@@ -46,6 +46,28 @@ Cell prefill_cell(const ValidationSet& set, const MachineModel& machine, const M
   return cell;
 }
 
+/// One layer without its exchanges.
+Cell layer_cell(const ValidationSet& set, const MachineModel& machine, const ModelSizes& model,
+                const LayerRow& row) {
+  Job job = job_of_row(set, model, row);
+  job.captured = true;  // timed kernels, launched back to back
+  const Prediction prediction = predict(machine, job);
+  Seconds slowest{};
+  for (const RankTime& rank : prediction.ranks) {
+    const Seconds exchange = rank.parts.at(static_cast<std::size_t>(Part::kCommunication));
+    slowest = std::max(slowest,
+                       std::accumulate(rank.parts.begin(), rank.parts.end(), Seconds{}) - exchange);
+  }
+  Cell cell;
+  cell.what = fmt::format("{}, a layer", entry_of(job.method).title);
+  cell.method = row.method;
+  cell.doc_len = row.doc_len;
+  cell.measured = row.measured;
+  cell.predicted = (1 / static_cast<double>(model.num_layers)) * slowest;
+  cell.band = band_around(cell.predicted, prediction.spread);
+  return cell;
+}
+
 /// The attention of one APB rank by itself.
 Cell attention_cell(const MachineModel& machine, const ModelSizes& model, const AttentionRow& row) {
   Job job;
@@ -55,7 +77,7 @@ Cell attention_cell(const MachineModel& machine, const ModelSizes& model, const 
   LayerPlan plan;
   PlanBuilder builder(job, 1, 1, plan);
   const AttentionTable* table = machine.backend_table(machine.backend(row.backend));
-  const SegmentStyle style{table != nullptr && table->fused_segments, false};
+  const SegmentStyle style{table != nullptr && table->fused_segments, false, false};
   attend_all(builder, 0, {row.anchor_len, row.anchor_len, row.block_len, row.rank * row.num_kept},
              style);
   TimedLayer layer(machine, job, plan);
@@ -146,6 +168,9 @@ Replay replay(const ValidationSet& set, const MachineModel& machine, const Model
   });
   each_row(set, "attention", set.attention, [&](const AttentionRow& row) {
     result.cells.push_back(attention_cell(machine, model, row));
+  });
+  each_row(set, "layers", set.layers, [&](const LayerRow& row) {
+    result.cells.push_back(layer_cell(set, machine, model, row));
   });
   each_row(set, "parts", set.parts,
            [&](const PartsRow& row) { add_parts(set, machine, model, row, result); });

@@ -22,7 +22,7 @@ std::string method_of(const JsonNode& row) {
   return name;
 }
 
-/// What says which prefill a row is about, the same in both kinds of rows.
+/// What says which prefill a row is about, the same in all kinds of rows.
 template <class Row>
 void read_setting(const JsonNode& row, Row& into) {
   into.method = method_of(row);
@@ -66,6 +66,14 @@ PartsRow parts_row(const JsonNode& row) {
   return result;
 }
 
+LayerRow layer_row(const JsonNode& row) {
+  row.expect_keys({"method", "ranks", "doc_len", "ms"}, {"anchor_len", "num_kept"});
+  LayerRow result;
+  read_setting(row, result);
+  result.measured = Seconds(1e-3 * row["ms"].number(Allowed::kPositive));
+  return result;
+}
+
 AttentionRow attention_row(const JsonNode& row) {
   row.expect_keys({"backend", "rank", "anchor_len", "num_kept", "block_len", "ms"});
   AttentionRow result;
@@ -93,7 +101,7 @@ ValidationSet read_validation_set(const std::string& path) {
   const JsonNode root(path, "", whole);
   root.expect_keys({"schema", "version", "title", "source", "machine", "model", "bounds"},
                    {"notes", "backend", "query_len", "overlap", "all_logits", "order_counts",
-                    "prefill", "parts", "attention"});
+                    "prefill", "parts", "attention", "layers"});
   root.expect_schema("apb-validation");
   ValidationSet set;
   set.file = path;
@@ -117,6 +125,7 @@ ValidationSet read_validation_set(const std::string& path) {
   each("prefill", [&](const JsonNode& row) { set.prefill.push_back(prefill_row(row)); });
   each("parts", [&](const JsonNode& row) { set.parts.push_back(parts_row(row)); });
   each("attention", [&](const JsonNode& row) { set.attention.push_back(attention_row(row)); });
+  each("layers", [&](const JsonNode& row) { set.layers.push_back(layer_row(row)); });
   return set;
 }
 

@@ -32,6 +32,16 @@ struct PartsRow {
   std::vector<std::pair<std::string, Seconds>> parts;  ///< names of kPartNames
 };
 
+/// One layer, measured rank by rank without its exchanges, kernels back to back: the slowest rank.
+struct LayerRow {
+  std::string method;
+  Index ranks = 1;
+  Index doc_len = 0;
+  Index anchor_len = 0;
+  Index num_kept = 0;
+  Seconds measured{};
+};
+
 /// One attention kernel, or the pieces that stand for it, on one rank.
 struct AttentionRow {
   std::string backend;
@@ -66,6 +76,7 @@ struct ValidationSet {
   std::vector<PrefillRow> prefill;
   std::vector<PartsRow> parts;  ///< shown, not judged: what the machine was calibrated on
   std::vector<AttentionRow> attention;
+  std::vector<LayerRow> layers;
 };
 
 [[nodiscard]] std::vector<std::string> known_validation_sets();

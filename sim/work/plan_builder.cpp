@@ -71,6 +71,14 @@ void PlanBuilder::attend_blocks(int rank, Index rows, Index keys, Index times) {
   target_->back().times = times;
 }
 
+void PlanBuilder::merge_steps(int rank, Index rows, Index times) {
+  if (rows == 0) return;
+  constexpr Index kSumBytes = 2 * sizeof(float);  // read and written
+  stream(rank, Part::kAttention,
+         bytes(rows, out_width()) + rows * out_width() * kSumBytes * job_.batch);
+  target_->back().times = times;
+}
+
 void PlanBuilder::attend_sparse(int rank, Index rows, Index pairs) {
   attend(rank, rows, pairs, rows, MaskKind::kCausal);
   target_->back().sparse = true;

@@ -13,8 +13,9 @@ class BlockLengths;
 
 /// How an attention library takes [anchor, passing, block].
 struct SegmentStyle {
-  bool fused = false;   ///< one kernel; else one a piece and a merge
-  bool copied = false;  ///< only as one contiguous tensor, which must be put together first
+  bool fused = false;        ///< one kernel; else one a piece and a merge
+  bool copied = false;       ///< only as one contiguous tensor, which must be put together first
+  bool ring_merges = false;  ///< the times of a ring's steps hold the merges of their results
 };
 
 /// What a method writes its plan from.
@@ -51,6 +52,8 @@ class PlanBuilder {
   }
   /// Attention to blocks of `keys` rows, all visible, `times` of them one after the other.
   void attend_blocks(int rank, Index rows, Index keys, Index times);
+  /// Results of `times` steps of a ring, each added up in fp32 to those before it.
+  void merge_steps(int rank, Index rows, Index times);
   /// As attend, for a kernel that gathers scattered keys.
   void attend_sparse(int rank, Index rows, Index pairs);
   /// A matrix product [m, k] x [k, n] of this GPU.

@@ -171,28 +171,30 @@ class GatheredSlices {
 };
 
 template <class T>
-DeviceResults run_on_device(const AttentionProblem& problem) {
+std::vector<DeviceResults> runs_on_device(const AttentionProblem& problem, int runs) {
   const ProblemShape& shape = problem.shape;
   const cuda::Stream stream;
   const FusedRows<T> own(problem, stream.get());
   const GatheredSlices<T> gathered(problem, stream.get());
   const Index anchor_queries = problem.skip_anchor_rows ? 0 : shape.anchor_rows;
-  const PoisonedResults<T> anchor(anchor_queries, shape.num_q_heads, shape.head_dim, stream.get());
-  const PoisonedResults<T> block(shape.block_rows, shape.num_q_heads, shape.head_dim, stream.get());
-
-  cuda::ThreeSegments<T> call;
-  call.anchor_rows = {own.query(0, anchor_queries), anchor.out(), anchor.lse()};
-  call.block_rows = {own.query(shape.anchor_rows, shape.block_rows), block.out(), block.lse()};
-  call.anchor = own.keys(0, shape.anchor_rows);
-  call.block = own.keys(shape.anchor_rows, problem.skip_block_keys ? 0 : shape.block_rows);
-  call.passing = gathered.slices();
-  call.softmax_scale = problem.softmax_scale;
-  cuda::attend(call, stream.get());
-
-  DeviceResults results;
-  results.anchor = anchor.read(results.stayed_inside, stream.get());
-  results.block = block.read(results.stayed_inside, stream.get());
-  return results;
+  std::vector<DeviceResults> all(static_cast<std::size_t>(runs));
+  for (DeviceResults& results : all) {
+    const PoisonedResults<T> anchor(anchor_queries, shape.num_q_heads, shape.head_dim,
+                                    stream.get());
+    const PoisonedResults<T> block(shape.block_rows, shape.num_q_heads, shape.head_dim,
+                                   stream.get());
+    cuda::ThreeSegments<T> call;
+    call.anchor_rows = {own.query(0, anchor_queries), anchor.out(), anchor.lse()};
+    call.block_rows = {own.query(shape.anchor_rows, shape.block_rows), block.out(), block.lse()};
+    call.anchor = own.keys(0, shape.anchor_rows);
+    call.block = own.keys(shape.anchor_rows, problem.skip_block_keys ? 0 : shape.block_rows);
+    call.passing = gathered.slices();
+    call.softmax_scale = problem.softmax_scale;
+    cuda::attend(call, stream.get());
+    results.anchor = anchor.read(results.stayed_inside, stream.get());
+    results.block = block.read(results.stayed_inside, stream.get());
+  }
+  return all;
 }
 
 }  // namespace
@@ -238,9 +240,9 @@ std::vector<KeySegment<double>> AttentionProblem::block_segments() const {
   return segments;
 }
 
-DeviceResults AttentionProblem::run() const {
-  return shape.type == ValueType::kBfloat16 ? run_on_device<cuda::Bfloat16>(*this)
-                                            : run_on_device<cuda::Float16>(*this);
+std::vector<DeviceResults> AttentionProblem::runs(int count) const {
+  return shape.type == ValueType::kBfloat16 ? runs_on_device<cuda::Bfloat16>(*this, count)
+                                            : runs_on_device<cuda::Float16>(*this, count);
 }
 
 BudgetUse AttentionProblem::judge(const DeviceResults& results) const {

@@ -58,7 +58,9 @@ struct AttentionProblem {
 
   /// Own rows lie in one fused QKV buffer, anchor first; passing entries in an all-gather's buffer
   /// whose slices have room for the largest count and more. All that is no input is NaN.
-  [[nodiscard]] DeviceResults run() const;
+  [[nodiscard]] DeviceResults run() const { return runs(1).front(); }
+  /// The same inputs, copied once, so many times.
+  [[nodiscard]] std::vector<DeviceResults> runs(int count) const;
 
   /// The worse verdict of anchor and block rows.
   [[nodiscard]] BudgetUse judge(const DeviceResults& results) const;

@@ -44,54 +44,80 @@ std::vector<T> rounded(const HeadsTensor<double>& tensor) {
 
 /// All ranks in turn on one GPU, their partials where an all-gather would put them, and the merge.
 template <class T>
-RowResults decode(const AttentionProblem& problem) {
-  const ProblemShape& its = problem.shape;
-  const cuda::PartialShape shape{its.block_rows, its.num_q_heads, its.head_dim};
-  const cuda::Stream stream;
-  const auto query = cuda::to_device(rounded<T>(problem.block_query), stream.get());
-  const auto ranks = std::ssize(problem.passing);
-  const auto floats = [](Index count) {
-    return std::vector<float>(static_cast<std::size_t>(count), kNaN);
-  };
-  const auto gathered = cuda::to_device(floats(ranks * shape.size()), stream.get());
-  for (Index rank = 0; rank < ranks; ++rank) {
-    HostKeys host = problem.passing[static_cast<std::size_t>(rank)];
-    const bool appends = !problem.skip_block_keys && rank == ranks - 1;
-    if (appends) {
-      host.key.append(problem.block.key.view());
-      host.value.append(problem.block.value.view());
+class DecodeOnDevice {
+ public:
+  explicit DecodeOnDevice(const AttentionProblem& problem)
+      : problem_(problem),
+        shape_{problem.shape.block_rows, problem.shape.num_q_heads, problem.shape.head_dim},
+        query_(cuda::to_device(rounded<T>(problem.block_query), stream_.get())) {
+    for (const HostKeys& cached : problem.passing) {
+      HostKeys host = cached;
+      if (appends(std::ssize(caches_))) {
+        host.key.append(problem.block.key.view());
+        host.value.append(problem.block.value.view());
+      }
+      caches_.push_back({host.key.rows(), cuda::to_device(rounded<T>(host.key), stream_.get()),
+                         cuda::to_device(rounded<T>(host.value), stream_.get())});
     }
-    const auto view = [&](const cuda::DeviceBuffer<T>& there) {
-      return cuda::DeviceHeads<const T>::rows_first(there.data(), host.key.rows(), its.num_kv_heads,
-                                                    its.head_dim);
-    };
-    const auto key = cuda::to_device(rounded<T>(host.key), stream.get());
-    const auto value = cuda::to_device(rounded<T>(host.value), stream.get());
-    const cuda::CacheAttention<T> call{
-        cuda::DeviceHeads<const T>::rows_first(query.data(), its.block_rows, its.num_q_heads,
-                                               its.head_dim),
-        {view(key), view(value)},
-        problem.softmax_scale,
-        appends ? its.block_rows : 0};
-    const auto workspace = cuda::to_device(floats(call.workspace_size()), stream.get());
-    cuda::attend_cache(call, workspace.data(), gathered.data() + rank * shape.size(), stream.get());
-    stream.synchronize();
   }
-  const auto merged = cuda::to_device(floats(shape.size()), stream.get());
-  cuda::merge_partials(gathered.data(), ranks, shape, merged.data(),
-                       merged.data() + shape.out_size(), stream.get());
-  const std::vector<float> host = cuda::to_host(merged, stream.get());
 
-  RowResults results{{shape.rows, shape.num_q_heads, shape.head_dim},
-                     {shape.rows, shape.num_q_heads}};
-  std::copy_n(host.begin(), shape.out_size(), results.out.values().begin());
-  std::copy_n(host.begin() + shape.out_size(), results.lse.size(), results.lse.data());
-  return results;
-}
+  [[nodiscard]] RowResults run() const {
+    const auto ranks = std::ssize(caches_);
+    const auto gathered = all_nan(ranks * shape_.size());
+    for (Index rank = 0; rank < ranks; ++rank) {
+      const cuda::CacheAttention<T> call = call_of(rank);
+      const auto workspace = all_nan(call.workspace_size());
+      cuda::attend_cache(call, workspace.data(), gathered.data() + rank * shape_.size(),
+                         stream_.get());
+      stream_.synchronize();
+    }
+    const auto merged = all_nan(shape_.size());
+    cuda::merge_partials(gathered.data(), ranks, shape_, merged.data(),
+                         merged.data() + shape_.out_size(), stream_.get());
+    const std::vector<float> host = cuda::to_host(merged, stream_.get());
+    RowResults results{{shape_.rows, shape_.num_q_heads, shape_.head_dim},
+                       {shape_.rows, shape_.num_q_heads}};
+    std::copy_n(host.begin(), shape_.out_size(), results.out.values().begin());
+    std::copy_n(host.begin() + shape_.out_size(), results.lse.size(), results.lse.data());
+    return results;
+  }
+
+ private:
+  struct Cache {
+    Index rows;
+    cuda::DeviceBuffer<T> key, value;
+  };
+
+  /// Whether a rank's cache ends with the query's own keys.
+  [[nodiscard]] bool appends(Index rank) const {
+    return !problem_.skip_block_keys && rank == std::ssize(problem_.passing) - 1;
+  }
+  [[nodiscard]] cuda::DeviceBuffer<float> all_nan(Index count) const {
+    return cuda::to_device(std::vector<float>(static_cast<std::size_t>(count), kNaN),
+                           stream_.get());
+  }
+  [[nodiscard]] cuda::CacheAttention<T> call_of(Index rank) const {
+    const Cache& cache = caches_[static_cast<std::size_t>(rank)];
+    const auto heads = [&](const cuda::DeviceBuffer<T>& there, Index rows, Index count) {
+      return cuda::DeviceHeads<const T>::rows_first(there.data(), rows, count, shape_.head_dim);
+    };
+    const Index kv_heads = problem_.shape.num_kv_heads;
+    return {heads(query_, shape_.rows, shape_.num_q_heads),
+            {heads(cache.key, cache.rows, kv_heads), heads(cache.value, cache.rows, kv_heads)},
+            problem_.softmax_scale,
+            appends(rank) ? shape_.rows : 0};
+  }
+
+  cuda::Stream stream_;
+  const AttentionProblem& problem_;
+  cuda::PartialShape shape_;
+  cuda::DeviceBuffer<T> query_;
+  std::vector<Cache> caches_;
+};
 
 RowResults decode(const AttentionProblem& problem) {
-  return problem.shape.type == ValueType::kBfloat16 ? decode<cuda::Bfloat16>(problem)
-                                                    : decode<cuda::Float16>(problem);
+  return problem.shape.type == ValueType::kBfloat16 ? DecodeOnDevice<cuda::Bfloat16>(problem).run()
+                                                    : DecodeOnDevice<cuda::Float16>(problem).run();
 }
 
 void check_decode(const AttentionProblem& problem) {
@@ -164,10 +190,11 @@ TEST_CASE("cuda: decode with scores of -inf, +inf and NaN, and NaN in a value", 
 
 TEST_CASE("cuda: decode gives the same bits a hundred times") {
   const AttentionProblem problem = decode_problem({{5000, 300}, 2, 32, 8}, 46);
-  const RowResults first = decode(problem);
+  const DecodeOnDevice<cuda::Bfloat16> on_device(problem);
+  const RowResults first = on_device.run();
   bool same = true;
   for (int run = 1; run < 100; ++run) {
-    const RowResults again = decode(problem);
+    const RowResults again = on_device.run();
     same &= bit_equal(first.out, again.out) && bit_equal(first.lse, again.lse);
   }
   CHECK(same);

@@ -1,8 +1,7 @@
 #pragma once
 /// \file
-/// Matrices on the device with NaN between their rows, and how far rounded results may be off.
+/// Matrices on the device with NaN between their rows, and the verdict on what a step made of them.
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -10,7 +9,7 @@
 #include "cuda/device_heads.hpp"
 #include "cuda/device_rows.hpp"
 #include "cuda/stream.hpp"
-#include "reference/core/matrix.hpp"
+#include "reference/verify/layer_steps.hpp"
 #include "tests/support/catch.hpp"
 
 namespace apb {
@@ -18,18 +17,13 @@ namespace apb {
 inline constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 inline constexpr Index kGap = 6;
 
-/// Half a last place of 1.
+/// The format of T.
 template <class T>
-constexpr double kHalfPlace = 0x1p-24;
+constexpr ValueType kValueType = ValueType::kFloat32;
 template <>
-inline constexpr double kHalfPlace<cuda::Bfloat16> = 0x1p-8;
+inline constexpr ValueType kValueType<cuda::Bfloat16> = ValueType::kBfloat16;
 template <>
-inline constexpr double kHalfPlace<cuda::Float16> = 0x1p-11;
-
-/// fp32 roundings, 2^-24 each, of sums of squares over a thread's elements, products and exp.
-inline constexpr double kFp32 = 64 * 0x1p-24;
-/// Half the distance of the smallest numbers of fp16.
-inline constexpr double kTiny = 0x1p-25;
+inline constexpr ValueType kValueType<cuda::Float16> = ValueType::kFloat16;
 
 /// A matrix of T on the device and, in double, on the host. Rows lie apart, and what is between
 /// them is NaN.
@@ -75,18 +69,13 @@ struct Rows {
   }
 };
 
-/// |found - expected| <= half a last place of expected + kFp32 size, everywhere.
+/// What a step wrote in T is within the slack that fp32 has.
 template <class T>
-void check_rounded(const Matrix<double>& found, const Matrix<double>& expected,
-                   const Matrix<double>& size) {
-  double worst = 0;
-  for (Index i = 0; i < found.size(); ++i) {
-    const double allowed =
-        kHalfPlace<T> * std::abs(expected.data()[i]) + kFp32 * size.data()[i] + kTiny;
-    const double share = std::abs(found.data()[i] - expected.data()[i]) / allowed;
-    worst = std::isnan(share) ? std::numeric_limits<double>::infinity() : std::max(worst, share);
-  }
-  CHECK(worst <= 1);
+void check_step(const Matrix<double>& found, const StepTruth& truth) {
+  const StepUse use = step_use(found, truth, kValueType<T>);
+  INFO("row " << use.row << ", column " << use.column << ": " << use.found << ", must be "
+              << use.truth << ": " << use.share << " of the slack");
+  CHECK(use.is_right());
 }
 
 }  // namespace apb

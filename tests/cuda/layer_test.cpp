@@ -1,10 +1,5 @@
-// The steps between a layer's matrix products against the same formulas in double, on the same
-// rounded inputs. Each result may be off by its own rounding, half a last place, which is up to
-// 2^-8 (bf16) or 2^-11 (fp16) of it, and by a few fp32 roundings of what went into it. Rows lie
-// apart, and what is between them is NaN and stays so.
-
-#include <cmath>
-#include <limits>
+// The steps between a layer's matrix products against the truth on the same rounded inputs, by the
+// judge of steps. Rows lie apart, and what is between them is NaN and stays so.
 
 #include "cuda/layer/layer_steps.hpp"
 #include "reference/core/weights/rope.hpp"
@@ -25,16 +20,12 @@ void check_rms_norm(Index rows, Index columns, double eps) {
   const Rows<T> x(values, stream), weight(random.matrix<double>(1, columns), stream);
   const Rows<T> out(Matrix<double>::Constant(rows, columns, 999), stream);
   cuda::rms_norm(x.constant(), weight.there.data(), eps, out.view(), stream.get());
-  Matrix<double> expected(rows, columns);
-  for (Index row = 0; row < rows; ++row) {
-    const double factor = 1 / std::sqrt(x.host.row(row).squaredNorm() / double(columns) + eps);
-    expected.row(row) = (x.host.row(row) * factor).cwiseProduct(weight.host.row(0));
-  }
+  const StepTruth truth = true_rms_norm(x.host, weight.host, eps);
   INFO(rows << " x " << columns);
   bool gaps_kept = true;
-  check_rounded<T>(out.read(gaps_kept, stream), expected, expected.cwiseAbs());
+  check_step<T>(out.read(gaps_kept, stream), truth);
   cuda::rms_norm(x.constant(), weight.there.data(), eps, x.view(), stream.get());  // in place
-  check_rounded<T>(x.read(gaps_kept, stream), expected, expected.cwiseAbs());
+  check_step<T>(x.read(gaps_kept, stream), truth);
   CHECK(gaps_kept);
 }
 
@@ -45,12 +36,9 @@ void check_swiglu(Index rows, Index columns) {
   const Rows<T> gate(random.matrix<double>(rows, columns) * 100, stream);
   const Rows<T> up(random.matrix<double>(rows, columns) * 3, stream);
   cuda::swiglu(gate.constant(), up.constant(), gate.view(), stream.get());
-  const Matrix<double> expected =
-      gate.host.array() / (1 + (-gate.host.array()).exp()) * up.host.array();
   INFO(rows << " x " << columns);
   bool gaps_kept = true;
-  // exp of a number up to 100 in fp32 is off by that many roundings.
-  check_rounded<T>(gate.read(gaps_kept, stream), expected, 4 * expected.cwiseAbs());
+  check_step<T>(gate.read(gaps_kept, stream), true_swiglu(gate.host, up.host));
   CHECK(gaps_kept);
 }
 
@@ -61,20 +49,11 @@ void check_rope(const std::vector<Index>& positions, Index heads, Index head_dim
   const Index rows = std::ssize(positions), half = head_dim / 2;
   const Rows<T> x(random.matrix<double>(rows, heads * head_dim), stream);
   const RopeTable<float> table(positions, head_dim, 500000, {});
-  const RopeTable<double> exact(positions, head_dim, 500000, {});
   std::vector<float> cosine, sine;
-  Matrix<double> expected(rows, heads * head_dim), size(rows, heads * head_dim);
   for (Index row = 0; row < rows; ++row) {
     for (Index i = 0; i < half; ++i) {
       cosine.push_back(table.cosine(row, i));
       sine.push_back(table.sine(row, i));
-      for (Index head = 0; head < heads; ++head) {
-        const Index a = head * head_dim + i, b = a + half;
-        const double cos = exact.cosine(row, i), sin = exact.sine(row, i);
-        expected(row, a) = x.host(row, a) * cos - x.host(row, b) * sin;
-        expected(row, b) = x.host(row, b) * cos + x.host(row, a) * sin;
-        size(row, a) = size(row, b) = std::abs(x.host(row, a)) + std::abs(x.host(row, b));
-      }
     }
   }
   const auto cosine_there = cuda::to_device(cosine, stream.get());
@@ -83,7 +62,8 @@ void check_rope(const std::vector<Index>& positions, Index heads, Index head_dim
       cuda::DeviceHeads<T>{x.there.data(), rows, heads, head_dim, x.stride(), head_dim},
       cosine_there.data(), sine_there.data(), stream.get());
   bool gaps_kept = true;
-  check_rounded<T>(x.read(gaps_kept, stream), expected, size);
+  check_step<T>(x.read(gaps_kept, stream),
+                true_rope(x.host, RopeTable<double>(positions, head_dim, 500000, {})));
   CHECK(gaps_kept);
 }
 

@@ -86,7 +86,7 @@ template <class T>
 void check_against_reference(const GpuCase& work, const ModelWeights<float>& weights) {
   const auto ranks = run_gpu_ranks<T>(work, weights);
   const auto truth = reference_ranks(work, in_double(weights));
-  const double tolerance = 4 * kHalfPlace<T>;
+  const double tolerance = 4 * half_place(kValueType<T>, 1);
   for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
     INFO(to_string(work.method) << ", " << to_string(work.config.compressor) << ", rank " << rank);
     const GpuOutcome& found = ranks[rank];

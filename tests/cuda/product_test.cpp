@@ -1,6 +1,5 @@
-// Products by cuBLASLt against the same in double, on the same rounded inputs: half a last place of
-// the result, and what is lost in fp32 sums on tensor cores, which cut off instead of rounding and
-// do so for every 16 products.
+// Products by cuBLASLt against the same in double, on the same rounded inputs, by the judge of
+// steps.
 
 #include "cuda/layer/matrix_product.hpp"
 #include "tests/cuda/device_matrix.hpp"
@@ -29,9 +28,7 @@ std::vector<T> dense(const Matrix<double>& values) {
 
 template <class T>
 Matrix<double> rounded(const Matrix<double>& values) {
-  return values.unaryExpr([](double value) {
-    return static_cast<double>(static_cast<float>(T(static_cast<float>(value))));
-  });
+  return values.unaryExpr([](double value) { return round_to(kValueType<T>, value); });
 }
 
 template <class T, class Out>
@@ -50,22 +47,12 @@ void check_product(const ProductShape& shape) {
                                             shape.bias ? bias_there.data() : nullptr, shape.add};
   products.enqueue(product, stream.get());
 
-  Matrix<double> expected = x.host * w.transpose();
-  Matrix<double> size = x.host.cwiseAbs() * w.cwiseAbs().transpose();
-  if (shape.bias) {
-    expected.rowwise() += bias.row(0);
-    size.rowwise() += bias.row(0).cwiseAbs();
-  }
-  if (shape.add) {
-    // Some of cuBLASLt's algorithms round the product before they add it.
-    size += y.host.cwiseAbs() + expected.cwiseAbs() * (kHalfPlace<Out> / kFp32);
-    expected += y.host;
-  }
+  const StepTruth truth = true_product(
+      {x.host, w, shape.bias ? &bias : nullptr, shape.add ? &y.host : nullptr}, kValueType<Out>);
   INFO(shape.rows << " x " << shape.inputs << " x " << shape.outputs << ", gap " << shape.gap
                   << (shape.bias ? ", bias" : "") << (shape.add ? ", added" : ""));
   bool gaps_kept = true;
-  size *= static_cast<double>(shape.inputs) / 16 * 0x1p-23 / kFp32 + 1;
-  check_rounded<Out>(y.read(gaps_kept, stream), expected, size);
+  check_step<Out>(y.read(gaps_kept, stream), truth);
   CHECK(gaps_kept);
 }
 

@@ -3,10 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <mutex>
 #include <ostream>
 
-#include "reference/core/parallel_for.hpp"
+#include "reference/core/matrix_product.hpp"
 
 namespace apb {
 namespace {
@@ -15,17 +14,6 @@ using Vector = Eigen::VectorXd;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-double unit_of(ValueType type) {
-  return type == ValueType::kBfloat16 ? 0x1p-8 : 0x1p-11;
-}
-
-/// One last place of a number in a type of `unit`.
-double last_place(double value, double unit) {
-  int exponent = 0;
-  std::frexp(value, &exponent);
-  return std::ldexp(unit, exponent);
-}
-
 /// What one query row of one head sees.
 struct VisibleRow {
   Vector scores;                                       ///< scaled
@@ -33,28 +21,52 @@ struct VisibleRow {
   Vector value_norms;
 };
 
-VisibleRow visible_row(const HeadsView<const double>& query,
-                       std::span<const KeySegment<double>> segments, double softmax_scale,
-                       Index row, Index head) {
-  std::vector<double> scores, norms;
-  std::vector<float> fp32_scores;
-  const Eigen::Map<const Vector> q(query.at(row, head), query.head_dim);
+/// Scores of all rows of one head with the keys of one segment, seen or not.
+struct SegmentScores {
+  Visibility visibility = Visibility::kAll;
+  Matrix<double> scores;      ///< [rows, keys], scaled
+  Matrix<float> fp32_scores;  ///< the same, computed in fp32
+  Vector value_norms;         ///< [keys]
+};
+
+std::vector<SegmentScores> head_scores(const HeadsView<const double>& query,
+                                       std::span<const KeySegment<double>> segments,
+                                       double softmax_scale, Index head) {
+  const Matrix<double> q = head_matrix(query, head);
+  std::vector<SegmentScores> all;
   for (const auto& [key, value, visibility] : segments) {
     if (key.rows == 0) continue;
     const Index kv_head = head / (query.heads / key.heads);
-    const Index count = visibility == Visibility::kCausal ? row + 1 : key.rows;
-    for (Index j = 0; j < count; ++j) {
-      const Eigen::Map<const Vector> k(key.at(j, kv_head), key.head_dim);
-      const Eigen::Map<const Vector> v(value.at(j, kv_head), value.head_dim);
-      scores.push_back(softmax_scale * q.dot(k));
-      fp32_scores.push_back(static_cast<float>(softmax_scale) *
-                            q.cast<float>().dot(k.cast<float>()));
-      norms.push_back(v.norm());
-    }
+    const Matrix<double> k = head_matrix(key, kv_head);
+    SegmentScores& its = all.emplace_back();
+    its.visibility = visibility;
+    its.scores = Matrix<double>(q.rows(), k.rows());
+    its.fp32_scores = Matrix<float>(q.rows(), k.rows());
+    multiply_transposed<double>(q, k, its.scores);
+    multiply_transposed<float>(q.cast<float>(), k.cast<float>(), its.fp32_scores);
+    its.scores *= softmax_scale;
+    its.fp32_scores *= static_cast<float>(softmax_scale);
+    its.value_norms = head_matrix(value, kv_head).rowwise().norm();
   }
-  return {Eigen::Map<Vector>(scores.data(), std::ssize(scores)),
-          Eigen::Map<Eigen::ArrayXf>(fp32_scores.data(), std::ssize(fp32_scores)),
-          Eigen::Map<Vector>(norms.data(), std::ssize(norms))};
+  return all;
+}
+
+VisibleRow visible_row(const std::vector<SegmentScores>& segments, Index row) {
+  const auto visible = [row](const SegmentScores& its) {
+    return its.visibility == Visibility::kCausal ? row + 1 : its.scores.cols();
+  };
+  Index count = 0;
+  for (const SegmentScores& its : segments) count += visible(its);
+  VisibleRow seen{Vector(count), Eigen::ArrayXf(count), Vector(count)};
+  Index begin = 0;
+  for (const SegmentScores& its : segments) {
+    const Index keys = visible(its);
+    seen.scores.segment(begin, keys) = its.scores.row(row).head(keys);
+    seen.fp32_scores.segment(begin, keys) = its.fp32_scores.row(row).head(keys);
+    seen.value_norms.segment(begin, keys) = its.value_norms.head(keys);
+    begin += keys;
+  }
+  return seen;
 }
 
 /// lse from fp32 scores and an fp32 sum in key order.
@@ -90,9 +102,10 @@ struct Sums {
   Index pairs = 0;
 };
 
-void judge_row(double unit, const VisibleRow& seen, const AttentionPartial<double>& truth,
+void judge_row(ValueType type, const VisibleRow& seen, const AttentionPartial<double>& truth,
                const HeadsTensor<double>& out, const Matrix<double>& lse, Index row, Index head,
                BudgetUse& use, Sums& sums) {
+  const double unit = half_place(type, 1);
   const Index head_dim = out.head_dim();
   const Eigen::Map<const Vector> candidate(out.view().at(row, head), head_dim);
   const Eigen::Map<const Vector> o(truth.out.view().at(row, head), head_dim);
@@ -129,7 +142,7 @@ void judge_row(double unit, const VisibleRow& seen, const AttentionPartial<doubl
   for (Index i = 0; i < head_dim; ++i) {
     if (o[i] == 0) continue;
     sums.signed_error += std::copysign(1.0, o[i]) * (candidate[i] - o[i]);
-    sums.last_places += last_place(o[i], unit);
+    sums.last_places += 2 * half_place(type, o[i]);
   }
   ++sums.pairs;
 }
@@ -149,14 +162,12 @@ BudgetUse budget_use(ValueType type, const HeadsView<const double>& query,
   const auto truth = attend<double>(query, segments, softmax_scale, counters);
   BudgetUse use;
   Sums sums;
-  std::mutex mutex;
-  parallel_for(query.rows, [&](Index row) {
-    for (Index head = 0; head < query.heads; ++head) {
-      const VisibleRow seen = visible_row(query, segments, softmax_scale, row, head);
-      const std::scoped_lock lock(mutex);
-      judge_row(unit_of(type), seen, truth, out, lse, row, head, use, sums);
+  for (Index head = 0; head < query.heads; ++head) {
+    const auto scores = head_scores(query, segments, softmax_scale, head);
+    for (Index row = 0; row < query.rows; ++row) {
+      judge_row(type, visible_row(scores, row), truth, out, lse, row, head, use, sums);
     }
-  });
+  }
   if (sums.pairs >= 256) {
     use.all_rows = sums.squared_error / sums.squared_budget;
     // In fp32 the error is that of the scores, many last places and of either sign.

@@ -174,9 +174,10 @@ const Distribution kDistributions[] = {
 template <class Score>
 void check_distributions(Index rows, Index heads, Index kept) {
   std::uint64_t seed = 0;
+  SelectionCase its(rows, heads, kept);
   for (const auto& [name, score] : kDistributions) {
     RandomTensors random(++seed);
-    SelectionCase its(rows, heads, kept);
+    its.importance.clear();
     for (Index i = 0; i < rows * heads; ++i) {
       its.importance.push_back(score(random, i / heads, rows));
     }

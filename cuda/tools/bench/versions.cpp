@@ -1,0 +1,24 @@
+#include "cuda/tools/bench/versions.hpp"
+
+#include <cublasLt.h>
+#include <cuda_runtime_api.h>
+#include <fmt/core.h>
+
+#include <fstream>
+
+#include "cuda/check.hpp"
+
+namespace apb::cuda {
+
+std::string versions() {
+  std::string driver;
+  std::ifstream("/sys/module/nvidia/version") >> driver;
+  int runtime = 0;
+  check(cudaRuntimeGetVersion(&runtime));
+  const std::size_t blas = cublasLtGetVersion();
+  return fmt::format("{}CUDA {}.{}, cuBLASLt {}.{}.{}",
+                     driver.empty() ? "" : fmt::format("driver {}, ", driver), runtime / 1000,
+                     runtime % 1000 / 10, blas / 10000, blas / 100 % 100, blas % 100);
+}
+
+}  // namespace apb::cuda
