@@ -349,6 +349,12 @@ def errors_told(checks: Checks, sim: Sim) -> None:
                  f"the 80 % band, whose median half width is {100 * paper['median_half_width']:.1f} %",
                  f"mean {100 * kernels['mean_error']:.1f} %, worst {100 * kernels['worst_error']:.1f} % |"):
         checks.that(line in readme, "README: tells the errors of today", line)
+    layers = [one for name, one in sets.items() if name.startswith("h100-layers-")]
+    cells = [cell for one in layers for cell in one["cells"]]
+    mean = sum(abs(cell["error"]) for cell in cells) / len(cells)
+    line = f"| mean {100 * mean:.1f} %, worst {100 * max(one['worst_error'] for one in layers):.1f} %; all inside the 80 % band"
+    checks.that(len(cells) == 60 and line in readme, "README: tells the errors of whole layers", line)
+    checks.that(all(cell["fit"] is None for cell in cells), "validate: a layer says nothing of memory")
     docs = (ROOT / "docs" / "simulate.md").read_text()
     line = f"mean error {100 * paper['mean_error']:.1f} %, worst {100 * paper['worst_error']:.1f} %"
     checks.that(line in docs, "docs/simulate.md: tells the errors of today", line)
