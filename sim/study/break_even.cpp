@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <mutex>
 
 #include "reference/core/error.hpp"
 #include "reference/core/parallel_for.hpp"
@@ -45,25 +46,33 @@ bool apb_wins(const MachineModel& machine, const JobMaker& job_of, Index doc_len
 std::vector<BreakEven> break_even_lengths(const MachineModel& machine, const JobMaker& job_of,
                                           Index ranks) {
   std::map<std::pair<SimMethod, Index>, Seconds> known;  // several pairs ask for the same
+  std::mutex knowing;
   const auto time_of = [&](SimMethod method) -> TimeOfLength {
     return [&, method](Index doc_len) {
-      const auto entry = known.find({method, doc_len});
-      if (entry != known.end()) return entry->second;
-      const Prediction prediction = predict_first_token(machine, job_of(method, doc_len, ranks));
-      return known[{method, doc_len}] = prediction.time_to_first_token();
+      const std::pair asked{method, doc_len};
+      {
+        const std::scoped_lock lock(knowing);
+        if (const auto entry = known.find(asked); entry != known.end()) return entry->second;
+      }
+      const Seconds time =
+          predict_first_token(machine, job_of(method, doc_len, ranks)).time_to_first_token();
+      const std::scoped_lock lock(knowing);
+      return known[asked] = time;
     };
   };
   std::vector<BreakEven> pairs;
   for (const SimMethod approximate : kApproximate) {
-    for (const SimMethod exact : kExact) {
-      BreakEven& pair = pairs.emplace_back(BreakEven{approximate, exact, true, std::nullopt});
-      try {
-        pair.doc_len = break_even_length(time_of(approximate), time_of(exact), kLongestBreakEven);
-      } catch (const BadInput&) {
-        pair.both_run = false;
-      }
-    }
+    for (const SimMethod exact : kExact) pairs.push_back({approximate, exact, true, std::nullopt});
   }
+  parallel_for(static_cast<Index>(pairs.size()), [&](Index i) {
+    BreakEven& pair = pairs[static_cast<std::size_t>(i)];
+    try {
+      pair.doc_len =
+          break_even_length(time_of(pair.approximate), time_of(pair.exact), kLongestBreakEven);
+    } catch (const BadInput&) {
+      pair.both_run = false;
+    }
+  });
   return pairs;
 }
 
