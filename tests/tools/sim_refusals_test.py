@@ -51,6 +51,7 @@ BAD_QUESTIONS: list[tuple[list[str], list[str]]] = [
     (["--machine", "magic"], ["magic", "H100"]),
     (["--method", "magic"], ["magic", "full, tensor_parallel, minference"]),
     (["--backend", "magic"], ["magic", "cudnn"]),
+    (["--machine", "MI300X", "--backend", "cudnn"], ["cudnn", "no attention table"]),
     (["--method", "ulysses", "--ranks", "3"], ["ranks", "3", "8"]),
     (["--method", "ulysses", "--ranks", "16"], ["ranks", "16", "8"]),
     (["--method", "tensor_parallel", "--ranks", "3"], ["ranks", "3", "32"]),
