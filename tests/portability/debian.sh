@@ -64,7 +64,7 @@ exit $status'
 
 versions='
 version() { dpkg-query -W -f "\${Version}" "$1" 2>/dev/null | sed "s/^[0-9]*://; s/[-+].*//"; }
-echo "$(. /etc/os-release && echo "$PRETTY_NAME") | g++ $(version g++) | CMake $(version cmake) | MPICH $(version mpich) | HDF5 $(version libhdf5-dev) | fmt $(version libfmt-dev) | Catch2 $(version catch2) | Python $(python3 -c "import platform; print(platform.python_version())")"'
+echo "$(. /etc/os-release && echo "$PRETTY_NAME") | g++ $(version g++) | CMake $(version cmake) | MPICH $(mpichversion | sed -n "s/^MPICH Version:[[:space:]]*//p") | HDF5 $(version libhdf5-dev) | fmt $(version libfmt-dev) | Catch2 $(version catch2) | Python $(python3 -c "import platform; print(platform.python_version())")"'
 
 try_suite() {
   local suite=$1 root="$folder/$1" log="$folder/$1" demo=passed failed="" tests start demo_s tests_s

@@ -143,16 +143,20 @@ class Traces(Tester):
                 len(shared) > 300 and all(a == b for a, b in shared), "trace: 'random' is the same whatever the ranks")
 
     def trace_replaces(self) -> None:
-        """An older file of that name is replaced; nothing else in its folder changes."""
+        """An older trace of that name is replaced, another file is not; nothing else in its folder changes."""
         folder = self.folder / "replaced"
         folder.mkdir()
-        (folder / "trace.h5").write_text("old")
-        (folder / "other").write_text("other")
-        self.checks.right(run(self.command("--trace", folder / "trace.h5")), "a trace over an older file")
-        self.checks.equal(folder_listing(folder), ["other", "trace.h5"],
-                          "a trace over an older file: nothing left over")
-        self.checks.that((folder / "trace.h5").read_bytes()[1:4] == b"HDF",
-                         "a trace over an older file: it is the new one")
+        trace, other = folder / "trace.h5", folder / "other"
+        other.write_text("other")
+        self.checks.right(run(self.command("--trace", trace, length=30)), "a trace")
+        older = trace.read_bytes()
+        self.checks.right(run(self.command("--trace", trace)), "a trace over an older one")
+        self.checks.that(trace.read_bytes()[1:4] == b"HDF" and trace.read_bytes() != older,
+                         "a trace over an older one: it is the new one")
+        self.checks.refused(run(self.command("--trace", other)), "a trace over a text", "other", "no HDF5 file")
+        self.checks.equal(other.read_text(), "other", "a trace over a text: the text is as it was")
+        self.checks.equal(folder_listing(folder), ["other", "trace.h5"], "a trace over an older one: nothing left over")
+
 
 
 if __name__ == "__main__":
