@@ -165,7 +165,10 @@ class JsonNode {
   const auto note = [&](int /*depth*/, json::parse_event_t event, const json& parsed) {
     if (event == json::parse_event_t::object_start) open.emplace_back();
     if (event == json::parse_event_t::object_end) open.pop_back();
-    if (event == json::parse_event_t::key && !open.back().insert(parsed).second) twice = parsed;
+    if (event == json::parse_event_t::key) {
+      const std::string name = parsed.get<std::string>();
+      if (!open.back().insert(name).second) twice = name;
+    }
     return true;
   };
   json whole = json::parse(text, note, false);

@@ -1,6 +1,12 @@
 #include "reference/comm/run_ranks.hpp"
 
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "reference/comm/local_communicator.hpp"
 #include "reference/comm/mpi_communicator.hpp"
@@ -33,6 +39,26 @@ void require_agreement(Communicator& world, int num_ranks, const RunEnding& endi
   if (status != ExitStatus::kRight) throw Error(status, "");
 }
 
+/// mpiexec drops what it has not read yet of a rank's words when that rank ends the run: waits
+/// until it has read them, a second at most.
+void wait_until_read(int pipe) {
+  struct stat what {};
+  if (fstat(pipe, &what) != 0 || !S_ISFIFO(what.st_mode)) return;
+  int unread_bytes = 1;
+  for (int tries = 0; tries < 1000 && unread_bytes > 0; ++tries) {
+    if (tries > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    if (ioctl(pipe, FIONREAD, &unread_bytes) != 0) return;
+  }
+}
+
+/// Says why this rank cannot go on, and ends all ranks.
+[[noreturn]] void end_all(MpiSession& session, const RunEnding& ending, ExitStatus status,
+                          const char* why) {
+  print_to_stderr(fmt::format("rank {}: {}\n", session.world().rank(), why));
+  wait_until_read(STDERR_FILENO);
+  session.abort(ending.exit_code(status));
+}
+
 ExitStatus run_mpi(int num_ranks, const RunEnding& ending,
                    const std::function<ExitStatus(const RankEnvironment&)>& work) {
   MpiSession session;
@@ -44,11 +70,9 @@ ExitStatus run_mpi(int num_ranks, const RunEnding& ending,
     world.broadcast<int>(0, {&status, 1});
     return static_cast<ExitStatus>(status);
   } catch (const Error& error) {
-    print_to_stderr(fmt::format("rank {}: {}\n", world.rank(), error.what()));
-    session.abort(ending.exit_code(error.status()));
+    end_all(session, ending, error.status(), error.what());
   } catch (const std::exception& error) {
-    print_to_stderr(fmt::format("rank {}: {}\n", world.rank(), error.what()));
-    session.abort(ending.exit_code(ExitStatus::kCannotRun));
+    end_all(session, ending, ExitStatus::kCannotRun, error.what());
   }
 }
 

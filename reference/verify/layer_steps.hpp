@@ -8,9 +8,10 @@
 /// verdict, and rounding to the output type itself takes none of it: an output cut off instead of
 /// rounded takes many times the slack. With v = 2^-24, a rounding of fp32:
 ///
-///   RMSNorm   (sqrt(columns) / 2 + 8) v |y|      a sum of n positive terms, in whatever order,
-///             stays within sqrt(n) v of it but for one time in 10,000 (a random walk of n
-///             roundings, each of a sum that grows); the square root halves that
+///   RMSNorm   (sqrt(columns) / 2 + 8) v |y|      the sum of n squares in sqrt(n) parts or more,
+///             as threads take them: 2 sqrt(n) roundings, v / 2 each on average; the root halves
+///             that. (One chain of n loses more: squares of 16-bit numbers end in ties, and after
+///             a tie to even the next one goes down again)
 ///   RoPE      4 v (|a cos| + |b sin|)            cosine, sine, products and sum
 ///   SwiGLU    (|gate| + 16) v |y| + 2^-121 |up|  exp, whose argument is rounded; beyond 88.7 it
 ///             overflows in fp32, and a silu of less than 2^-121 is 0

@@ -6,6 +6,7 @@
 
 #include "reference/cli/text_table.hpp"
 #include "reference/core/error.hpp"
+#include "reference/core/parallel_for.hpp"
 #include "sim/methods/method_table.hpp"
 #include "sim/predict/number_text.hpp"
 
@@ -50,19 +51,21 @@ std::optional<double> Comparison::speedup(const Contender& contender, SimMethod 
 
 Comparison compare(const MachineModel& machine, const JobMaker& job_of, Index doc_len,
                    Index ranks) {
-  Comparison comparison{doc_len, ranks, {}};
-  for (const SimMethodEntry& entry : kSimMethods) {
-    Contender& contender = comparison.contenders.emplace_back();
-    contender.method = entry.method;
+  Comparison comparison{doc_len, ranks, std::vector<Contender>(kSimMethods.size())};
+  parallel_for(static_cast<Index>(kSimMethods.size()), [&](Index i) {
+    Contender& contender = comparison.contenders[static_cast<std::size_t>(i)];
+    contender.method = static_cast<SimMethod>(i);
+    const auto job_of_length = [&](Index length) {
+      return job_of(contender.method, length, ranks);
+    };
     try {
-      contender.job = job_of(entry.method, doc_len, ranks);
+      contender.job = job_of_length(doc_len);
       contender.prediction = predict(machine, *contender.job);
-      contender.longest_prompt = longest_prompt(
-          machine.profile(), [&](Index length) { return job_of(entry.method, length, ranks); });
+      contender.longest_prompt = longest_prompt(machine.profile(), job_of_length);
     } catch (const BadInput& refusal) {
       contender.refusal = refusal.what();
     }
-  }
+  });
   return comparison;
 }
 

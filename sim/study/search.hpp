@@ -25,8 +25,8 @@ struct SearchRequest {
 
 struct SearchResult {
   Job job;
-  Prediction prediction;
-  double cost = 0;  ///< per million tokens
+  Prediction prediction;  ///< without decode_step
+  double cost = 0;        ///< per million tokens
   std::optional<double> quality;
 };
 

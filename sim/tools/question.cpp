@@ -145,8 +145,6 @@ std::vector<Index> parse_token_list(const std::vector<std::string>& words,
 
 MachineModel machine_of(const Question& question) {
   auto [profile, warnings] = audited_machine(question.machine);
-  for (const Finding& warning : warnings)
-    print_to_stderr(fmt::format("apb-sim: warning: {}\n", warning.line()));
   const auto change = [](SourcedValue& value, double number) {
     value = {number, Provenance::kAssumed, "command line"};
   };
@@ -165,7 +163,11 @@ MachineModel machine_of(const Question& question) {
                     counted(static_cast<Index>(profile.nics_per_node.number), "network card"),
                     profile.nic_bytes_per_s.number / 1e9);
   }
-  return MachineModel(std::move(profile));
+  MachineModel machine(std::move(profile));
+  (void)machine.backend(question.backend);  // refused before anything is said of the machine
+  for (const Finding& warning : warnings)
+    print_to_stderr(fmt::format("apb-sim: warning: {}\n", warning.line()));
+  return machine;
 }
 
 ModelSizes model_of(const std::string& name) {

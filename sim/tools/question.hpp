@@ -59,6 +59,7 @@ void add_output_options(CLI::App& command, Question& question, bool csv, bool ht
                                                   std::string_view option);
 
 /// The machine, with what was asked to be otherwise; audit warnings go to stderr.
+/// \throws BadInput too for an attention back end that it does not have
 [[nodiscard]] MachineModel machine_of(const Question& question);
 [[nodiscard]] ModelSizes model_of(const std::string& name);
 

@@ -99,7 +99,7 @@ nlohmann::ordered_json report_of(const MachineModel& machine,
   for (std::size_t i = 0; i < results.size() && i < static_cast<std::size_t>(show); ++i) {
     const SearchResult& result = results[i];
     nlohmann::ordered_json row{{"job", to_json(result.job)},
-                               {"prediction", to_json(result.prediction)},
+                               {"prediction", to_json(predict(machine, result.job))},
                                {"cost_per_million_tokens", result.cost}};
     row["quality"] =
         result.quality ? nlohmann::ordered_json(*result.quality) : nlohmann::ordered_json(nullptr);

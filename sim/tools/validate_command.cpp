@@ -30,9 +30,8 @@ Table cell_table(const Replay& replay) {
     } else {
       row.insert(row.end(), {"out of memory", text_of(cell.predicted), "", "", ""});
     }
-    std::string memory;
-    if (cell.doc_len > 0) memory = to_string(cell.fit);
-    if (cell.doc_len > 0 && !cell.memory_agrees()) memory += " (wrong)";
+    std::string memory(cell.fit ? to_string(*cell.fit) : "");
+    if (!cell.memory_agrees()) memory += " (wrong)";
     row.push_back(memory);
     table.rows.push_back(std::move(row));
   }
@@ -68,9 +67,13 @@ void print_text(const ValidationSet& set, const std::vector<Finding>& warnings,
 nlohmann::ordered_json to_json(const ValidationSet& set, const Replay& replay) {
   nlohmann::ordered_json cells = nlohmann::ordered_json::array();
   for (const Cell& cell : replay.cells) {
-    nlohmann::ordered_json one{{"what", cell.what},          {"method", cell.method},
-                               {"doc_len", cell.doc_len},    {"predicted_s", cell.predicted.number},
-                               {"band", to_json(cell.band)}, {"fit", to_string(cell.fit)}};
+    nlohmann::ordered_json one{{"what", cell.what},
+                               {"method", cell.method},
+                               {"doc_len", cell.doc_len},
+                               {"predicted_s", cell.predicted.number},
+                               {"band", to_json(cell.band)}};
+    one["fit"] = nullptr;
+    if (cell.fit) one["fit"] = to_string(*cell.fit);
     one["measured_s"] = nullptr;
     if (cell.measured) {
       one["measured_s"] = cell.measured->number;

@@ -17,12 +17,12 @@ struct Cell {
   std::optional<Seconds> measured;
   Seconds predicted{};
   Band band;
-  Fit fit = Fit::kFits;
+  std::optional<Fit> fit;  ///< none: not a whole prefill, so nothing is said of memory
 
   [[nodiscard]] double error() const { return predicted / *measured - 1; }
   /// Whether the memory verdict can stand beside what happened.
   [[nodiscard]] bool memory_agrees() const {
-    return fit != (measured ? Fit::kOutOfMemory : Fit::kFits);
+    return !fit || *fit != (measured ? Fit::kOutOfMemory : Fit::kFits);
   }
 };
 

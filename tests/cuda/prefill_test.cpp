@@ -138,7 +138,8 @@ TEST_CASE("cuda: prefill by full, star and apb equals the reference to a few rou
   }
 }
 
-TEST_CASE("cuda: prefill with uneven and empty blocks, the official anchor", "[reduced]") {
+TEST_CASE("cuda: prefill with uneven and empty blocks, the official anchor",
+          "[reduced][products]") {
   const auto weights = gpu_model_weights({}, ValueType::kBfloat16);
   ApbConfig config = lengths(130, 4, Compressor::kRandom);
   config.block_lens = {60, 0, 63, 7};
@@ -151,7 +152,8 @@ TEST_CASE("cuda: prefill with uneven and empty blocks, the official anchor", "[r
                                           weights);
 }
 
-TEST_CASE("cuda: compressors score as the reference does and keep by their own bits", "[reduced]") {
+TEST_CASE("cuda: compressors score as the reference does and keep by their own bits",
+          "[reduced][products]") {
   for (const Index retaining_hidden : {48, 0}) {
     const auto weights = gpu_model_weights({64, 6, 2, retaining_hidden}, ValueType::kBfloat16);
     for (const Compressor compressor : {Compressor::kRetainingHead, Compressor::kQueryAware}) {

@@ -58,7 +58,8 @@ void check_product(const ProductShape& shape) {
 
 }  // namespace
 
-TEST_CASE("cuda: products of any number of rows, with bias, added to what is there", "[reduced]") {
+TEST_CASE("cuda: products of any number of rows, with bias, added to what is there",
+          "[reduced][products]") {
   for (const Index rows : {1, 3, 64, 129, 300}) {
     for (const auto& [inputs, outputs] :
          std::vector<std::pair<Index, Index>>{{64, 8}, {576, 960}, {1536, 576}}) {
@@ -73,7 +74,8 @@ TEST_CASE("cuda: products of any number of rows, with bias, added to what is the
   }
 }
 
-TEST_CASE("cuda: products whose rows begin at any even element, three outputs", "[reduced]") {
+TEST_CASE("cuda: products whose rows begin at any even element, three outputs",
+          "[reduced][products]") {
   for (const Index gap : {0, 2, 4, 6}) {
     check_product<cuda::Bfloat16, cuda::Bfloat16>({17, 64, 96, false, false, gap});
     check_product<cuda::Float16, float>({17, 576, 3, false, false, gap});
@@ -82,7 +84,7 @@ TEST_CASE("cuda: products whose rows begin at any even element, three outputs", 
 }
 
 TEST_CASE("cuda: a product of no rows does nothing; shapes that do not fit are refused",
-          "[reduced]") {
+          "[reduced][products]") {
   check_product<cuda::Bfloat16, cuda::Bfloat16>({0, 64, 8});
   const cuda::Stream stream;
   cuda::MatrixProducts products;

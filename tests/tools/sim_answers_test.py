@@ -48,6 +48,22 @@ def help_and_needs(checks: Checks, sim: Sim) -> None:
         checks.that(library not in libraries, f"must not need {library}", libraries)
 
 
+def order_changes(checks: Checks, found: Any, ranks: list[int], text: str) -> None:
+    """Break-even lengths: all pairs, for every number of ranks but one, in the text as in JSON."""
+    checks.equal([one["ranks"] for one in found], ranks, "compare: break-even lengths by ranks")
+    for one in found:
+        table = text.split(f"\n{one['ranks']} ranks\nfaster from")[1].split("\n\n")[0].splitlines()[1:4]
+        for method, line in zip(("star", "apb", "spava"), table):
+            cells = re.split(r"  +", line)[1:]
+            pairs = [pair for pair in one["lengths"] if pair["approximate"] == method]
+            checks.equal([pair["exact"] for pair in pairs], ["tensor_parallel", "ulysses", "all_gather", "zigzag_ring"], "compare: pairs")
+            for pair, cell in zip(pairs, cells):
+                tokens = pair["faster_from_tokens"]
+                wanted = "cannot run" if not pair["both_run"] else "not at 4,194,304" if tokens is None else f"{tokens:,}"
+                checks.equal(cell.replace(" or less", ""), wanted, f"compare: {method} against {pair['exact']} on {one['ranks']} ranks")
+                checks.equal(" or less" in cell, tokens == 1024, "compare: where the search ends, it says so")
+
+
 def formats(checks: Checks, sim: Sim) -> None:
     """Text, JSON and CSV say the same."""
     answer = sim.answer("predict")
@@ -60,8 +76,21 @@ def formats(checks: Checks, sim: Sim) -> None:
 
     words = ["compare", "--tokens", "32K,1M", "--ranks", "1,3,8"]
     rows = list(csv.DictReader(io.StringIO(sim.text(*words, "--csv"))))
-    compared = sim.answer(*words)["comparisons"]
+    answer = sim.answer(*words)
+    compared = answer["comparisons"]
     text = sim.text(*words)
+    order_changes(checks, answer["break_even"], [3, 8], text)
+    two_nodes = ["--tokens", "128K", "--nics", "1", "--gpus-per-node", "4"]
+    answer, network = sim.answer("compare", "--ranks", "3,8", *two_nodes), sim.text("compare", "--ranks", "3,8", *two_nodes)
+    order_changes(checks, answer["break_even"], [3, 8], network)
+    checks.equal([one["nic"] is not None for one in answer["break_even"]], [False, True], "compare: network cards matter beyond a node")
+    speed = answer["break_even"][1]["nic"]["bytes_per_s"]
+    checks.that(f"from {speed / 1e9:.3g} GB/s" in network, "compare: text and JSON agree on network cards", network)
+    for factor, wins in ((0.97, False), (1.0, True)):
+        times = {method: sim.seconds("--method", method, *two_nodes, "--nic-gbs", factor * speed / 1e9)
+                 for method in ("apb", "full", "tensor_parallel", "ring", "zigzag_ring", "all_gather", "ulysses")}
+        apb = times.pop("apb")
+        checks.equal(apb < min(times.values()), wins, f"compare: APB at {factor} times that speed")
     checks.equal(len(rows), 6 * len(METHODS), "compare: a row for each method, length and number of ranks")
     listed = [(comparison, one) for comparison in compared for one in comparison["methods"]]
     for row, (comparison, one) in zip(rows, listed):
@@ -117,6 +146,8 @@ def other_commands(checks: Checks, sim: Sim) -> None:
     found = sim.answer("search", "--max-gpus", "8", "--show", "1000")
     times = [one["prediction"]["time_to_first_token_s"] for one in found["results"]]
     checks.that(len(times) > 20 and times == sorted(times), "search: best first", times)
+    jobs = [json.dumps(one["job"]) for one in found["results"]]
+    checks.equal(len(set(jobs)), len(jobs), "search: every configuration once")
     checks.that(all(one["job"]["num_gpus"] <= 8 for one in found["results"]), "search: within its GPUs")
     uneven = found["uneven_blocks"]
     checks.that(uneven["after_s"] <= uneven["before_s"], "search: uneven blocks are never slower", uneven)
@@ -309,6 +340,26 @@ def pages(checks: Checks, sim: Sim) -> None:
         checks.that(f"./apb sim {command} --html {command}.html" in page, f"{command} --html: says how it was made")
 
 
+def errors_told(checks: Checks, sim: Sim) -> None:
+    """The errors that the README and docs/simulate.md tell are those of today."""
+    sets = {one["set"]: one for one in sim.answer("validate")["sets"]}
+    paper, kernels = sets["apb-paper"], sets["h100-apb-attention"]
+    readme = (ROOT / "README.md").read_text()
+    for line in (f"mean {100 * paper['mean_error']:.1f} %, worst {100 * paper['worst_error']:.1f} %; {100 * paper['coverage']:.0f} % inside "
+                 f"the 80 % band, whose median half width is {100 * paper['median_half_width']:.1f} %",
+                 f"mean {100 * kernels['mean_error']:.1f} %, worst {100 * kernels['worst_error']:.1f} % |"):
+        checks.that(line in readme, "README: tells the errors of today", line)
+    layers = [one for name, one in sets.items() if name.startswith("h100-layers-")]
+    cells = [cell for one in layers for cell in one["cells"]]
+    mean = sum(abs(cell["error"]) for cell in cells) / len(cells)
+    line = f"| mean {100 * mean:.1f} %, worst {100 * max(one['worst_error'] for one in layers):.1f} %; all inside the 80 % band"
+    checks.that(len(cells) == 60 and line in readme, "README: tells the errors of whole layers", line)
+    checks.that(all(cell["fit"] is None for cell in cells), "validate: a layer says nothing of memory")
+    docs = (ROOT / "docs" / "simulate.md").read_text()
+    line = f"mean error {100 * paper['mean_error']:.1f} %, worst {100 * paper['worst_error']:.1f} %"
+    checks.that(line in docs, "docs/simulate.md: tells the errors of today", line)
+
+
 def strange_questions(checks: Checks, sim: Sim) -> None:
     """Every method answers sanely, or refuses in one line: always what it does not use."""
     for words in STRANGE:
@@ -332,4 +383,4 @@ def strange_questions(checks: Checks, sim: Sim) -> None:
 
 
 if __name__ == "__main__":
-    run_parts(help_and_needs, formats, other_commands, traces, properties, longest_prompts, ties, work_counts, pages, strange_questions)
+    run_parts(help_and_needs, formats, other_commands, traces, properties, longest_prompts, ties, work_counts, pages, errors_told, strange_questions)

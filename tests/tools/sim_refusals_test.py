@@ -51,6 +51,7 @@ BAD_QUESTIONS: list[tuple[list[str], list[str]]] = [
     (["--machine", "magic"], ["magic", "H100"]),
     (["--method", "magic"], ["magic", "full, tensor_parallel, minference"]),
     (["--backend", "magic"], ["magic", "cudnn"]),
+    (["--machine", "MI300X", "--backend", "cudnn"], ["cudnn", "no attention table"]),
     (["--method", "ulysses", "--ranks", "3"], ["ranks", "3", "8"]),
     (["--method", "ulysses", "--ranks", "16"], ["ranks", "16", "8"]),
     (["--method", "tensor_parallel", "--ranks", "3"], ["ranks", "3", "32"]),
@@ -220,6 +221,7 @@ def refusals(checks: Checks, sim: Sim) -> None:
                           (["sweep", "--model", "H100", "--models", "H100"], "--models"), (["search", "--tp", "2"], "--tp"),
                           (["sweep", "--nic-gbs", "1", "--nics-gbs", "2"], "--nics-gbs"),
                           (["calibrate", "--machine", "H100", "--out", "x.json", "--ranks", "4"], "--nccl-tests"),
+                          (["compare", "--anchor", "1K,2K"], "anchor = 1K,2K"), (["compare", "--keep", "1K,2K"], "keep = 1K,2K"),
                           (["compare", "--ranks", "1,0"], "ranks"), (["calibrate"], "--machine|--out"),
                           (["calibrate", "--machine", "H100", "--out", "x"], "json"),
                           (["calibrate", "--machine", "H100", "--out", "x.json", "--gemm", "missing.csv"], "missing.csv")):

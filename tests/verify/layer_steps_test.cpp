@@ -62,12 +62,15 @@ Matrix<double> tensor_core_product(const Matrix<double>& x, const Matrix<double>
   return y;
 }
 
-/// RMSNorm in fp32, its squares summed one after the other.
+/// RMSNorm in fp32, its squares summed by 32 threads.
 Matrix<double> plain_rms_norm(const Matrix<double>& x, const Matrix<double>& weight, double eps) {
   Matrix<double> y(x.rows(), x.cols());
   for (Index row = 0; row < x.rows(); ++row) {
-    float sum = 0;
-    for (Index i = 0; i < x.cols(); ++i) sum += fp32(x(row, i)) * fp32(x(row, i));
+    std::array<float, 32> parts{};
+    for (Index i = 0; i < x.cols(); ++i) {
+      parts.at(static_cast<std::size_t>(i % 32)) += fp32(x(row, i)) * fp32(x(row, i));
+    }
+    const float sum = std::accumulate(parts.begin(), parts.end(), 0.0F);
     const float factor = 1 / std::sqrt(sum / static_cast<float>(x.cols()) + fp32(eps));
     for (Index i = 0; i < x.cols(); ++i) {
       y(row, i) = static_cast<double>(fp32(x(row, i)) * factor * fp32(weight(0, i)));
