@@ -3,16 +3,15 @@
 
   demo_test.py BIN_DIR
 
-Needs the real model ($APB_WEIGHTS, else where ./apb puts it) and $APB_PYTHON with what import.py needs; two runs of it
-take some minutes. The toy model's demo is checked first, whatever is there. What the demo prints of the real model
-stands in the README, whose test compares it line by line.
+Needs the real model ($APB_WEIGHTS, else where ./apb puts it) and $APB_PYTHON with what import.py needs; three runs of
+it take some minutes. The toy model's demo is checked first, whatever is there.
 """
 from __future__ import annotations
 
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from tool_testing import SKIPPED, Checks, arguments, program, python_with, run
 
@@ -164,21 +163,7 @@ def table_rows(checks: Checks, what: str, text: str) -> list[list[str]]:
     return rows
 
 
-def check_same_numbers(checks: Checks, what: str, rows: list[list[str]], report: dict[str, Any]) -> None:
-    """The table's numbers and answers are those of --json, as far as they are printed."""
-    for row, found in zip(rows, report["results"]):
-        wanted = [
-            found["label"], f"{found['restated_nll']:.2f}", "yes" if found["answer_right"] else "no",
-            f"{found['answer_nll']:.3f}", f"{found['first_token_kl']:.3f}",
-            str(found["busiest_rows"]), f"{found['sent_bytes_per_layer'] / 1024:.1f}"
-        ]
-        checks.equal(row[:2] + row[3:8], wanted, f"{what}: the table's line is that of --json")
-        checks.that(row[2] and row[2] in found["answer"].replace("\n", ""), f"{what}: the shown answer",
-                    (row[2], found["answer"]))
-
-
 def check_toy(checks: Checks, tool: Path) -> None:
-    tables, reports = [], []
     for transport in ("mpi", "local"):
         what = f"toy demo, {transport}"
         result = run([tool, "--toy", "--transport", transport], timeout=120)
@@ -186,7 +171,7 @@ def check_toy(checks: Checks, tool: Path) -> None:
             continue
         text = result.out.decode()
         check_picture(checks, what, text)
-        tables.append(table_rows(checks, what, text))
+        table_rows(checks, what, text)
         text = " ".join(text.split())
         checks.that(
             re.search(r"toy.*mean nothing", text) is not None, f"{what}: must say that its nll means nothing",
@@ -194,6 +179,7 @@ def check_toy(checks: Checks, tool: Path) -> None:
         for claim in ("decides", "Predicting the restated digits", "paper's ablation", "are right"):
             checks.that(claim not in text, f"{what}: must not claim '{claim}'", text[-600:])
         checks.that(all(f"[{step}/6]" in result.err for step in range(1, 7)), f"{what}: progress on stderr", result.err)
+    reports = []
     for transport in ("mpi", "local"):
         result = run([tool, "--toy", "--json", "--transport", transport], timeout=120)
         if checks.right(result, f"toy demo, --json, {transport}"):
@@ -203,11 +189,34 @@ def check_toy(checks: Checks, tool: Path) -> None:
                 entry.pop("prefill_s")
             reports.append(report)
     checks.that(len(reports) == 2 and reports[0] == reports[1], "toy demo: the same over local and mpi")
-    for table, report in zip(tables, reports):
-        check_same_numbers(checks, "toy demo", table, report)
     result = run([tool, "--toy", "--json", "--ranks", 7, "--anchor", 40, "--keep", 9, "--key", "90210"], timeout=120)
     if checks.right(result, "toy demo on 7 ranks"):
         check_counts(checks, "toy demo on 7 ranks", result.json())
+
+
+def check_real_text(checks: Checks, tool: Path, report: Optional[dict[str, Any]]) -> None:
+    what = "demo"
+    result = run([tool], timeout=RUN_S)
+    if not checks.right(result, what):
+        return
+    text = result.out.decode()
+    check_picture(checks, what, text)
+    rows = table_rows(checks, what, text)
+    checks.that("toy" not in text, f"{what}: is not the toy model's")
+    text = " ".join(text.split())
+    checks.that("Predicting the restated digits" in text and "what is passed, and how it is chosen, decides" in text,
+                f"{what}: its conclusion", text[-1500:])
+    if report is None or len(rows) != len(LABELS):
+        return
+    for row, found in zip(rows, report["results"]):  # the same key: the same numbers, as far as they are printed
+        wanted = [
+            found["label"], f"{found['restated_nll']:.2f}", "yes" if found["answer_right"] else "no",
+            f"{found['answer_nll']:.3f}", f"{found['first_token_kl']:.3f}",
+            str(found["busiest_rows"]), f"{found['sent_bytes_per_layer'] / 1024:.1f}"
+        ]
+        checks.equal(row[:2] + row[3:8], wanted, f"{what}: the table's line is that of --json")
+        checks.that(row[2] and row[2] in found["answer"].replace("\n", ""), f"{what}: the shown answer",
+                    (row[2], found["answer"]))
 
 
 def weights_path() -> Path:
@@ -254,6 +263,7 @@ def main() -> None:
             check_answers(checks, key, reports[key])
     if len(reports) == len(KEYS):
         check_order(checks, reports)
+    check_real_text(checks, tool, reports.get(KEYS[0]))
     checks.finish()
 
 
