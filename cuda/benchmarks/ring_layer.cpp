@@ -19,9 +19,7 @@ RingLayer::RingLayer(Index doc_len, int num_ranks, int rank, const DeviceModel<B
       chunks_(equal_chunks(0, doc_len, 2 * Index{num_ranks})),
       model_(model),
       room_(model.shape, positions(), stream_.get()),
-      // Every rank has room for as many rows as the first: none has more.
-      others_(size(2 * num_ranks * (early_rows(0) + late_rows(0)) * model.shape.num_kv_heads *
-                   model.shape.head_dim)),
+      others_(size(2 * num_ranks * most_rows() * model.shape.num_kv_heads * model.shape.head_dim)),
       sum_out_(size(room_.rows * room_.num_q_heads * room_.head_dim)),
       sum_lse_(size(room_.rows * room_.num_q_heads)) {
   fill_normal(others_.data(), static_cast<Index>(others_.size()), 1, 5, stream_.get());
@@ -38,7 +36,7 @@ std::vector<Index> RingLayer::positions() const {
 
 KeysAndValues<Bfloat16> RingLayer::received(int owner) const {
   const Index rows = early_rows(owner) + late_rows(owner);
-  const Index elements = (early_rows(0) + late_rows(0)) * room_.num_kv_heads * room_.head_dim;
+  const Index elements = most_rows() * room_.num_kv_heads * room_.head_dim;
   const auto half = [&](Index which) {
     return DeviceHeads<const Bfloat16>::rows_first(others_.data() + (2 * owner + which) * elements,
                                                    rows, room_.num_kv_heads, room_.head_dim);

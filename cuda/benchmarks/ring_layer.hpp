@@ -45,6 +45,8 @@ class RingLayer {
   [[nodiscard]] Index chunk_rows(int chunk) const {
     return chunks_[static_cast<std::size_t>(chunk)].count();
   }
+  /// Rows that any rank may hold: no chunk is longer than the first.
+  [[nodiscard]] Index most_rows() const { return 2 * chunk_rows(0); }
   [[nodiscard]] std::vector<Index> positions() const;
   void attend_step(int step);
 
@@ -54,7 +56,7 @@ class RingLayer {
   Stream stream_;
   MatrixProducts products_;
   LayerRoom<Bfloat16> room_;
-  DeviceBuffer<Bfloat16> others_;  ///< [num_ranks][key, value][rows, num_kv_heads, head_dim]
+  DeviceBuffer<Bfloat16> others_;  ///< [num_ranks][key, value][most_rows(), num_kv_heads, head_dim]
   DeviceBuffer<float> sum_out_;    ///< [rows, num_q_heads, head_dim]
   DeviceBuffer<float> sum_lse_;    ///< [rows, num_q_heads]
 };

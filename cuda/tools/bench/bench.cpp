@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "cuda/attention/three_segments.hpp"
 #include "cuda/benchmarks/random_model.hpp"
 #include "cuda/comm/choose_gpu.hpp"
 #include "cuda/tools/bench/announcer.hpp"
@@ -43,10 +44,10 @@ void add_options(CLI::App& app, BenchOptions& options) {
       ->capture_default_str();
   app.add_option("--lengths", options.lengths, "tokens of the document: a,b,c")
       ->delimiter(',')
-      ->check(whole_number(1024, Index{1} << 24))
+      ->check(whole_number(1024, Index{1} << 21))  // what a rank's decode may hold
       ->capture_default_str();
   app.add_option("--ranks", options.num_ranks, "ranks that share the document")
-      ->check(whole_number(1, 64))
+      ->check(whole_number(1, kMaxPassingSlices + 1))
       ->capture_default_str();
   app.add_option("--link", options.link_gb_per_s,
                  "GB/s that a GPU receives from the others (default: an H100's all-gather over "
