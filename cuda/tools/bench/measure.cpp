@@ -200,7 +200,8 @@ LengthTimes measure_length(const DeviceModel<Bfloat16>& model, const LengthQuest
   };
   add("full", Method::kFull, full);
   if (question.num_ranks > 1) {
-    times.methods.push_back(measure_ring(apb, model, question.link, say));
+    times.methods.push_back(
+        measure_ring(method_config(Method::kZigzagRing, apb), model, question.link, say));
     add("star", Method::kStar, star_config_of(apb));
     add("apb", Method::kApb, apb);
     if (!times.methods.back().no_room) {
