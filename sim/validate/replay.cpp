@@ -13,8 +13,7 @@
 namespace apb::sim {
 namespace {
 
-template <class Row>
-Job job_of_row(const ValidationSet& set, const ModelSizes& model, const Row& row) {
+Job job_of_row(const ValidationSet& set, const ModelSizes& model, const PrefillSetting& row) {
   Job job;
   set_model(job, model);
   job.method = parse_sim_method(row.method);

@@ -22,9 +22,7 @@ std::string method_of(const JsonNode& row) {
   return name;
 }
 
-/// What says which prefill a row is about, the same in all kinds of rows.
-template <class Row>
-void read_setting(const JsonNode& row, Row& into) {
+void read_setting(const JsonNode& row, PrefillSetting& into) {
   into.method = method_of(row);
   into.ranks = row["ranks"].count();
   if (into.ranks > kMaxRanks) row["ranks"].refuse(fmt::format("1 to {}", kMaxRanks));

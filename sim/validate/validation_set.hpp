@@ -12,33 +12,27 @@
 
 namespace apb::sim {
 
-/// A prefill that somebody timed, or that ran out of memory.
-struct PrefillRow {
+/// What says which prefill a row is about.
+struct PrefillSetting {
   std::string method;
   Index ranks = 1;
   Index doc_len = 0;
   Index anchor_len = 0;
   Index num_kept = 0;
+};
+
+/// A prefill that somebody timed, or that ran out of memory.
+struct PrefillRow : PrefillSetting {
   std::optional<Seconds> measured;  ///< none: it ran out of memory
 };
 
 /// Parts of one layer on the busiest rank, as a breakdown printed them.
-struct PartsRow {
-  std::string method;
-  Index ranks = 1;
-  Index doc_len = 0;
-  Index anchor_len = 0;
-  Index num_kept = 0;
+struct PartsRow : PrefillSetting {
   std::vector<std::pair<std::string, Seconds>> parts;  ///< names of kPartNames
 };
 
 /// One layer, measured rank by rank without its exchanges, kernels back to back: the slowest rank.
-struct LayerRow {
-  std::string method;
-  Index ranks = 1;
-  Index doc_len = 0;
-  Index anchor_len = 0;
-  Index num_kept = 0;
+struct LayerRow : PrefillSetting {
   Seconds measured{};
 };
 
