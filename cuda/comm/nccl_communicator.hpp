@@ -3,7 +3,7 @@
 /// A process a rank, exchanging by NCCL.
 
 #include <memory>
-#include <type_traits>
+#include <span>
 
 #include "cuda/comm/device_communicator.hpp"
 #include "cuda/device_heads.hpp"

@@ -1,7 +1,7 @@
 #include "cuda/multi/exchange_time.hpp"
 
-#include <algorithm>
 #include <memory>
+#include <type_traits>
 
 #include "cuda/comm/check_nccl.hpp"
 #include "cuda/multi/message_pattern.hpp"

@@ -1,6 +1,8 @@
 #include "cuda/tools/scale/judge_ranks.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <numeric>
 
 #include "cuda/multi/block_method.hpp"

@@ -1,9 +1,11 @@
 #include "cuda/tools/scale/measure_ranks.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <functional>
 #include <numeric>
 
-#include "cuda/benchmarks/absent_partners.hpp"
+#include "cuda/comm/loopback.hpp"
 #include "cuda/error.hpp"
 #include "cuda/model/generate.hpp"
 
@@ -201,23 +203,21 @@ ScaledPrefill measure_prefill(const std::string& method, const ApbConfig& apb,
                        .doc_len = apb.doc_len,
                        .config = config,
                        .num_layers = model.shape.num_layers};
-  AbsentPartners nobody(0, 1);
-  DeviceCommunicator& communicator = alone ? static_cast<DeviceCommunicator&>(nobody) : partners;
   std::vector<double> whole_s, layer_s, token_s;
   for (int run = 0; run < kRuns; ++run) {
     PrefillRun mine;
-    const auto work = [&] {
-      mine = run_prefill(config, alone ? Method::kFull : Method::kApb, model, communicator);
-    };
     if (alone) {
+      const auto work = [&](DeviceCommunicator& itself) {
+        mine = run_prefill(config, Method::kFull, model, itself);
+      };
       result.why_not = try_on_all(
           [&] {
-            if (together.rank() == 0) work();
+            if (together.rank() == 0) run_loopback_ranks(1, work);
           },
           together);
       if (!result.why_not.empty()) return result;
-    } else {
-      work();  // a rank without memory ends the run: the others wait for it inside
+    } else {  // a rank without memory ends the run: the others wait for it inside
+      mine = run_prefill(config, Method::kApb, model, partners);
     }
     whole_s.push_back(together.most(mine.whole_s));
     layer_s.push_back(together.most(mine.layer_s));

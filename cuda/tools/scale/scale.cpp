@@ -5,7 +5,9 @@
 #include <fmt/ranges.h>
 #include <nccl.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "cuda/attention/three_segments.hpp"
@@ -23,6 +25,7 @@
 #include "reference/cli/number_checks.hpp"
 #include "reference/cli/tool_main.hpp"
 #include "reference/cli/whole_file.hpp"
+#include "reference/core/parallel_for.hpp"
 #include "reference/launch/launch.hpp"
 
 namespace apb::cuda {
@@ -120,6 +123,7 @@ class ScaleRank {
       : options_(std::move(options)),
         shape_(find_model(options_.model).shape),
         together_(process.communicator) {
+    set_num_threads(process.threads(together_.num_ranks()));  // of the judges
     // Multicast over NVLink switches can leave a shared machine's GPUs out of service.
     setenv("NCCL_NVLS_ENABLE", "0", 1);
     results_.rehearsed = choose_gpu(process.communicator);
@@ -273,6 +277,8 @@ int main(int argc, char** argv) {
       "apb-scale");
   apb::cuda::ScaleOptions options;
   apb::cuda::add_options(app, options);
+  std::string transport;  // how launch() starts ranks: a process each
+  app.add_option("--transport", transport)->group("");
   const auto work = [&] {
     return apb::launch(
         app.get_name(), apb::Transport::kMpi, options.num_ranks,
