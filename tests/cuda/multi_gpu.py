@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 from tool_testing import ROOT, Checks, environment, run, skip  # noqa: E402
 
 TARGETS = ("apb-scale", "nccl_equals_loopback", "failing_rank")
-QUICK = ["--lengths", "4096", "--layers", "2", "--largest", "1048576", "--parts", "exchanges,layers,prefills"]
+QUICK = ["--lengths", "2048", "--layers", "2", "--largest", "262144", "--parts", "exchanges,layers,prefills"]
 NO_MULTICAST = {"NCCL_NVLS_ENABLE": "0"}
 RECORD = ("nvidia-smi -L", "nvidia-smi", "nvidia-smi topo -m", "nvidia-smi nvlink --status", "lscpu", "uname -a", "cat /etc/os-release",
           "nvcc --version", "mpiexec --version", "free -g")
