@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <memory>
 
 #include "reference/cli/text_table.hpp"
@@ -10,6 +11,7 @@
 #include "sim/tools/prediction_text.hpp"
 #include "sim/tools/question.hpp"
 #include "sim/validate/replay.hpp"
+#include "sim/work/layer_plan.hpp"
 
 namespace apb::sim {
 namespace {
@@ -47,6 +49,26 @@ Table part_table(const Replay& replay) {
   return table;
 }
 
+/// A line a part: how far off it is over all methods and lengths.
+Table part_errors(const Replay& replay) {
+  Table table{{"part", "rows", "mean error", "worst"}, {}};
+  for (const std::string_view name : kPartNames) {
+    double sum = 0, worst = 0;
+    int rows = 0;
+    for (const PartCell& cell : replay.parts) {
+      if (cell.part != name) continue;
+      const double error = cell.predicted / cell.measured - 1;
+      sum += std::abs(error);
+      if (std::abs(error) > std::abs(worst)) worst = error;
+      ++rows;
+    }
+    if (rows == 0) continue;
+    table.rows.push_back(
+        {std::string(name), std::to_string(rows), percent_text(sum / rows), error_text(worst)});
+  }
+  return table;
+}
+
 void print_text(const ValidationSet& set, const std::vector<Finding>& warnings,
                 const Replay& replay) {
   fmt::print("{}\n{}\nSource: {}\n", set.title, repeated("-", text_columns(set.title)), set.source);
@@ -58,7 +80,9 @@ void print_text(const ValidationSet& set, const std::vector<Finding>& warnings,
   fmt::print("mean error {}, worst {}; {} of times inside their band, median half width {}\n",
              percent_text(replay.mean_error), percent_text(replay.worst_error),
              percent_text(replay.coverage), percent_text(replay.half_width));
-  if (!replay.parts.empty()) fmt::print("\n{}", part_table(replay).text());
+  if (!replay.parts.empty()) {
+    fmt::print("\n{}\n{}", part_table(replay).text(), part_errors(replay).text());
+  }
   if (replay.broken.empty()) fmt::print("\nall bounds hold\n\n");
   for (const std::string& bound : replay.broken) fmt::print("\nBROKEN: {}", bound);
   if (!replay.broken.empty()) fmt::print("\n\n");
