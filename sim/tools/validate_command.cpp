@@ -21,6 +21,9 @@ struct ValidateOptions {
   bool json = false;
 };
 
+/// Parts by row and method that a person reads; more are summed up alone, and listed by --json.
+constexpr std::size_t kMostPartRows = 40;
+
 Table cell_table(const Replay& replay) {
   Table table{{"", "tokens", "measured", "predicted", "error", "8 of 10 within", "", "memory"}, {}};
   for (const Cell& cell : replay.cells) {
@@ -81,7 +84,8 @@ void print_text(const ValidationSet& set, const std::vector<Finding>& warnings,
              percent_text(replay.mean_error), percent_text(replay.worst_error),
              percent_text(replay.coverage), percent_text(replay.half_width));
   if (!replay.parts.empty()) {
-    fmt::print("\n{}\n{}", part_table(replay).text(), part_errors(replay).text());
+    if (replay.parts.size() <= kMostPartRows) fmt::print("\n{}", part_table(replay).text());
+    fmt::print("\n{}", part_errors(replay).text());
   }
   if (replay.broken.empty()) fmt::print("\nall bounds hold\n\n");
   for (const std::string& bound : replay.broken) fmt::print("\nBROKEN: {}", bound);

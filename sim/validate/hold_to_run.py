@@ -85,16 +85,12 @@ def one_line_each(value: Any, depth: int = 0) -> str:
     return f"{begin}{indent}{f',{indent}'.join(inner)}\n{'  ' * depth}{end}"
 
 
-def describe(profile: Path, run: dict[str, Any]) -> None:
-    """What calibration does not know: which machine this is."""
-    machine, known = run["machine"], json.loads(profile.read_text())
-    per_node = machine["num_ranks"] // machine["num_nodes"]
-    title = f"{per_node} {machine['gpus'][0]} a node, this project's kernels, as measured together"
-    # Its other lines stay as they were written.
-    text = profile.read_text().replace(json.dumps(known["title"]), json.dumps(title), 1)
-    before = known["values"]["gpus_per_node"]
-    text = text.replace(json.dumps(before), json.dumps({**before, "value": per_node, "provenance": "measured", "source": "calibrated"}))
-    profile.write_text(text)
+def give_title(profile: Path, run: dict[str, Any]) -> None:
+    """Calibration keeps the base's. How many GPUs and network cards a node has stays as there: a run may have had a part of one."""
+    machine, text = run["machine"], profile.read_text()
+    title = f"{machine['gpus'][0]}, this project's kernels; exchanges of {machine['num_ranks']} GPUs measured"
+    before = json.loads(text)["title"]
+    profile.write_text(text.replace(json.dumps(before, ensure_ascii=False), json.dumps(title), 1))
 
 
 def main() -> int:
@@ -120,10 +116,10 @@ def main() -> int:
                            "--name", options.name, "--note", note])
     if made.returncode != 0:
         return made.returncode
-    describe(profile, run)
+    give_title(profile, run)
     rows = validation_set(run, options.name)
     if options.configs.resolve() != (ROOT / "configs").resolve():
-        rows["machine"] = str(profile.resolve())
+        rows["machine"] = str(profile.resolve())  # the simulator does not know its name
     checked.write_text(one_line_each(rows) + "\n")
     print(f"{checked} written\n", flush=True)
     return subprocess.run([options.sim, "validate", str(checked)]).returncode
