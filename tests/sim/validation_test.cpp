@@ -16,8 +16,8 @@ namespace {
 
 /// A set of these rows, 2 ranks of an H100.
 std::string set_of(const std::string& rows, bool captured) {
-  return R"({"schema": "apb-validation", "version": 1, "title": "t", "source": "s",
-"machine": "H100", "model": "llama-3.1-8b", "captured": )" +
+  return std::string(R"({"schema": "apb-validation", "version": 1, "title": "t", "source": "s",
+"machine": "H100", "model": "llama-3.1-8b", "captured": )") +
          (captured ? "true" : "false") + R"(,
 "bounds": {"mean_error": 9, "worst_error": 9}, )" +
          rows + "}";
