@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any, Callable, Optional
@@ -30,6 +31,7 @@ EXAMPLE = ROOT / "examples" / "verify_with_torch.py"
 SELECTION = ROOT / "examples" / "select_with_numpy.py"
 # Of apb case --adversarial; the first is none.
 KINDS = ["", "huge-logits", "tiny-logits", "ties", "signed-zeros", "nan-outside", "off-tile", "empty-segments"]
+TOP_K_KINDS = ["shared-8-bits", "shared-16-bits", "more-ties-than-kept", "relu-zeros", "all-equal", "nan-winners"]
 BLOCKS, ANCHOR, KEPT, HEADS, KV_HEADS, DIM = [40, 33, 21], 9, 7, 6, 2, 16
 
 
@@ -266,6 +268,44 @@ def check_selection(bench: Bench, tool: Path) -> None:
         bench.checks.right(result, f"its selection, {what}")
         bench.checks.equal(result.out.decode().count("on the candidate's importance"), 5 if what == "empty blocks" else 4,
                            f"what it kept, {what}", result.out.decode())
+    for kind in TOP_K_KINDS:
+        case, candidate = bench.folder / f"{kind}.h5", bench.folder / f"{kind}-selected.h5"
+        bench.checks.right(run([tool, case, "--adversarial", kind]), f"a case to select from, {kind}")
+        bench.checks.right(run([python, SELECTION, case, candidate]), f"the example that selects, {kind}")
+        bench.checks.right(bench.verify(case, candidate, "--require", "importance,kept_positions"), f"its selection, {kind}")
+
+
+def check_wrong_picks(bench: Bench, tool: Path) -> None:
+    """Kernels for the top-k that go wrong as real ones did: what they picked is counted."""
+    def spoil(kind: str, change: Callable[[Any, Any], None]) -> str:
+        case, candidate = bench.folder / "picks.h5", bench.folder / "picks-candidate.h5"
+        bench.checks.right(run([tool, case, "--adversarial", kind]), f"a case of {kind}")
+        with h5py.File(case) as source, h5py.File(candidate, "w") as target:
+            target.attrs.update(compute_dtype="float32", out_dtype="float32")
+            kept = source["rank_1/kept_positions"][:]
+            change(kept, source["rank_1/importance"][:])
+            target["rank_1/kept_positions"] = kept
+        result = bench.verify(case, candidate)
+        bench.checks.equal(result.status, 1, f"wrong picks of {kind}", result)
+        return result.out.decode()
+
+    def by_upper_bits(kept: Any, importance: Any) -> None:
+        coarse = importance.view(np.uint32) & 0xFFFF0000  # as if a radix pass had only seen these
+        kept[:] = 6000 + np.sort(np.argsort(-coarse.view(np.float32), axis=0, kind="stable")[:1000], axis=0).T
+    text = spoil("shared-16-bits", by_upper_bits)
+    wrong = [int(word) for word in re.findall(r"(\d+) of 2000 picks wrong", text)]
+    bench.checks.that(len(wrong) == 1 and 1000 < wrong[0] < 1400, "wrong picks are counted", text)
+
+    def unwritten(kept: Any, _: Any) -> None:
+        kept[0, 998:] = -1
+    text = spoil("all-equal", unwritten)
+    words = "2 of 2000 picks wrong, 2 missing, 2 outside the document (slots never written?)"
+    bench.checks.that(words in text, "slots that were never written are said", text)
+
+    def twice(kept: Any, _: Any) -> None:
+        kept[1, 4] = kept[1, 3]  # the same value, so that a comparison of sorted values passes
+    text = spoil("more-ties-than-kept", twice)
+    bench.checks.that("1 of 2000 picks wrong, 1 missing, 1 twice" in text, "a pick made twice is said", text)
 
 
 def check_bad_input(bench: Bench) -> None:
@@ -385,6 +425,7 @@ def main() -> None:
         check_sampled_rows(bench)
         check_whole_cases(bench, program(bin_dir, "apb-case"))
         check_selection(bench, program(bin_dir, "apb-case"))
+        check_wrong_picks(bench, program(bin_dir, "apb-case"))
         check_stored_types(bench)
         check_bad_input(bench)
         check_plugins(bench, Path(example).resolve(), Path(wrong).resolve())
