@@ -33,17 +33,21 @@ struct Faults {
   Index extra = 0;  ///< candidates that should not have been kept
   Index twice = 0;
   Index outside = 0;  ///< no candidates at all
-  Index unsorted_heads = 0;
+  Index out_of_order = 0;  ///< lower than the position before
   WorstPlace first;  ///< first position that is missing: head, candidate (-1), reference
 
-  [[nodiscard]] Index total() const { return missing + extra + twice + outside; }
+  [[nodiscard]] Index total() const {
+    return missing + extra + twice + outside + out_of_order;
+  }
 };
 
 void add_head_faults(const CaseRank& rank, Index head, const std::vector<Index>& kept,
                      const std::vector<Index>& expected, Faults& faults) {
   const std::set<Index> set(kept.begin(), kept.end());
   faults.twice += std::ssize(kept) - std::ssize(set);
-  if (!std::is_sorted(kept.begin(), kept.end())) ++faults.unsorted_heads;
+  for (std::size_t i = 1; i < kept.size(); ++i) {
+    if (kept[i] < kept[i - 1]) ++faults.out_of_order;
+  }
   for (const Index position : set) {
     if (position < rank.layout.candidate_begin || position >= rank.layout.block_end()) {
       ++faults.outside;
@@ -73,6 +77,11 @@ HeadPositions shifted(HeadPositions positions, Index by) {
   for (auto& head : positions) {
     for (Index& position : head) position += by;
   }
+  return positions;
+}
+
+HeadPositions sorted(HeadPositions positions) {
+  for (auto& head : positions) std::sort(head.begin(), head.end());
   return positions;
 }
 
@@ -120,6 +129,9 @@ std::vector<Explanation> explain_selection(const CaseRank& rank, const HeadPosit
       {"ties go to the higher position", selection_with_late_ties(rank, importance)},
   };
   std::vector<Explanation> explanations;
+  if (sorted(kept) == expected) {
+    return {{"the right positions, but they do not ascend", 0}};
+  }
   for (const auto& [text, positions] : hypotheses) {
     bool same = positions != expected;
     for (std::size_t head = 0; same && head < expected.size(); ++head) {
@@ -140,7 +152,7 @@ std::string note_of(const Faults& faults, bool own_importance) {
   add(faults.extra, "too many");
   add(faults.twice, "twice");
   add(faults.outside, "not candidates");
-  add(faults.unsorted_heads, "heads unsorted");
+  add(faults.out_of_order, "not ascending");
   return note;
 }
 
