@@ -34,18 +34,18 @@ Diagnosis diagnose_attention(const AttentionSubject& subject, const WrongResult&
          0}};
     return diagnosis;
   }
-  const bool rows_fail =
-      std::any_of(failed.begin(), failed.end(), [](const auto& one) { return one.name != kOutBias; });
+  const auto fails = [&](std::string_view name) {
+    return std::find_if(failed.begin(), failed.end(),
+                        [&](const auto& one) { return one.name == name; });
+  };
+  const auto bias = fails(kOutBias);
+  const bool rows_are_right = fails(kOutWorstRow) == failed.end() && fails(kLse) == failed.end();
+  if (bias == failed.end() || !rows_are_right) return diagnose(wrong);
   diagnosis.quantities = "out";
-  if (rows_fail) diagnosis = diagnose(wrong);
-  for (const BudgetCheck& one : failed) {
-    if (one.name != kOutBias || !diagnosis.explanations.empty()) continue;
-    diagnosis.error = 0;
-    diagnosis.explanations = {
-        {one.worst.candidate < 0 ? "out is cut off towards zero, not rounded to nearest"
+  diagnosis.explanations = {
+      {bias->worst.candidate < 0 ? "out is cut off towards zero, not rounded to nearest"
                                  : "out is rounded away from zero, not to nearest",
-         0}};
-  }
+       0}};
   return diagnosis;
 }
 

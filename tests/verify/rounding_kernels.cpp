@@ -101,7 +101,7 @@ void shape_values(Random& random, Values values, HeadsTensor<double>& value) {
       case Values::kNormal:
         break;
       case Values::kAlternating:
-        for (Index d = 0; d < head_dim; ++d) row[d] = (j % 2 == 0 ? 1 : -1) * (1 + d % 3);
+        for (Index d = 0; d < head_dim; ++d) row[d] = static_cast<double>((j % 2 == 0 ? 1 : -1) * (1 + d % 3));
         break;
       case Values::kOutliers:
         if (random.uniform() < 0.02) scale_row(value, j, 128);
@@ -198,7 +198,7 @@ class RowOfKernel {
       }
     }
     if (kernel_.merge == Merge::kSums) divide(merged);
-    if (kernel_.merge == Merge::kLse) {
+    if (kernel_.merge == Merge::kByLse) {
       for (float& element : merged.out) element /= merged.sum;
       merged.lse = merged.max + std::log(merged.sum);
     }

@@ -67,9 +67,9 @@ struct ProblemSize {
 
 /// How partial results of parts of the keys become one.
 enum class Merge {
-  kSums,  ///< maximum, sum and product are carried on
-  kLse,   ///< each part is divided by its sum; weighed by its lse at the end
-  kRing,  ///< o - sigmoid(b_lse - lse) (o - b), part by part
+  kSums,   ///< maximum, sum and product are carried on
+  kByLse,  ///< each part is divided by its sum; weighed by its lse at the end
+  kRing,   ///< o - sigmoid(b_lse - lse) (o - b), part by part
 };
 
 struct RoundingKernel {

@@ -2,6 +2,11 @@
 // it whatever the values, wrong ones are not. `verify_tests "[.long]"` tries some thousand more, up
 // to 34,816 keys (minutes).
 
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+#include <functional>
 #include <map>
 
 #include "reference/verify/budget.hpp"
@@ -128,7 +133,7 @@ const std::vector<Wrong>& wrong_kernels() {
       {"the merge has no weights",
        [](RoundingKernel& kernel) {
          kernel.parts = 4;
-         kernel.merge = Merge::kLse;
+         kernel.merge = Merge::kByLse;
          kernel.unweighted_merge = true;
        },
        // Scores that are nearly equal give nearly equal weights.
@@ -151,10 +156,12 @@ const std::vector<Wrong>& wrong_kernels() {
       {"partial results in bfloat16, P in float16",
        [](RoundingKernel& kernel) {
          kernel.parts = 4;
-         kernel.merge = Merge::kLse;
+         kernel.merge = Merge::kByLse;
          kernel.partial_type = ValueType::kBfloat16;
        },
-       [](Logits, Values, ValueType type) { return type == ValueType::kFloat16; }},
+       [](Logits logits, Values, ValueType type) {
+         return type == ValueType::kFloat16 && logits != Logits::kTiny;
+       }},
       {"products of fp32 inputs in float16",
        [](RoundingKernel& kernel) { kernel.p_type = ValueType::kFloat16; },
        [](Logits logits, Values, ValueType type) {
@@ -215,9 +222,9 @@ TEST_CASE("a row that cancels neither loosens the other rows nor fails itself", 
     RoundingKernel kernel;
     kernel.p_type = kernel.out_type = type;
     for (const BudgetCheck& check : judged(kernel, problem, {type, type})) CHECK(check.pass());
-    // Row 0 is out by a tenth of its values: it fails, alone among 256.
+    // One element of row 0 is off, alone among 256 rows.
     AttentionRows result = run_kernel(kernel, problem);
-    result.out.view().at(0, 2)[5] += 0.1;
+    result.out.view().at(0, 2)[5] += 0.5;
     const auto measured = measured_attention(problem.setup(), count_up(64), count_up(4), type);
     const auto checks = check_attention(result.out, {}, measured.truth, after, type);
     CHECK_FALSE(checks.at(0).pass());
