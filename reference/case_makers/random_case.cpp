@@ -5,19 +5,26 @@
 #include <limits>
 
 #include "reference/attention/block_scores.hpp"
+#include "reference/case_makers/hard_scores.hpp"
 #include "reference/core/error.hpp"
 
 namespace apb {
 namespace {
 
-constexpr std::array<std::pair<Adversary, std::string_view>, 7> kAdversaries{
+constexpr std::array<std::pair<Adversary, std::string_view>, 13> kAdversaries{
     {{Adversary::kHugeLogits, "huge-logits"},
      {Adversary::kTinyLogits, "tiny-logits"},
      {Adversary::kTies, "ties"},
      {Adversary::kSignedZeros, "signed-zeros"},
      {Adversary::kNanOutside, "nan-outside"},
      {Adversary::kOffTile, "off-tile"},
-     {Adversary::kEmptySegments, "empty-segments"}}};
+     {Adversary::kEmptySegments, "empty-segments"},
+     {Adversary::kShared8Bits, "shared-8-bits"},
+     {Adversary::kShared16Bits, "shared-16-bits"},
+     {Adversary::kMoreTiesThanKept, "more-ties-than-kept"},
+     {Adversary::kReluZeros, "relu-zeros"},
+     {Adversary::kAllEqual, "all-equal"},
+     {Adversary::kNanWinners, "nan-winners"}}};
 
 HeadsTensor<double> random_heads(ValueType type, Index rows, Index heads, Index head_dim,
                                  SeededRandom& random) {
@@ -83,9 +90,7 @@ void spoil(Adversary adversary, RowTensors& rows, bool is_block, SeededRandom& r
     case Adversary::kNanOutside:
       if (is_block) put_nan_last(rows);
       break;
-    case Adversary::kNone:
-    case Adversary::kOffTile:
-    case Adversary::kEmptySegments:
+    default:
       break;
   }
 }
@@ -137,6 +142,29 @@ HeadsTensor<double> stacked(const HeadsTensor<double>& anchor, const HeadsTensor
   return rows;
 }
 
+/// Where scores are huge, one rank has all the weight and a merge of ranks shows nothing. So every
+/// other row and head of a query pass is made smaller, by a power of two, until none of its scores
+/// is beyond 2.
+void let_ranks_share(const CaseFile& case_file, HeadsTensor<double>& query) {
+  const ApbConfig& config = case_file.config;
+  for (Index row = 0; row < query.rows(); ++row) {
+    for (Index head = row % 2; head < query.heads(); head += 2) {
+      auto own = head_matrix(query.view(), head).row(row);
+      double largest = 0;
+      for (const CaseRank& rank : case_file.ranks) {
+        const auto keys = head_matrix(rank.key.view(), head / config.group_size());
+        for (const double score : (keys * own.transpose()).reshaped()) {
+          if (std::isfinite(score)) largest = std::max(largest, std::abs(score));
+        }
+      }
+      while (largest * config.softmax_scale > 2) {
+        own /= 2;
+        largest /= 2;
+      }
+    }
+  }
+}
+
 }  // namespace
 
 Adversary parse_adversary(std::string_view name) {
@@ -156,7 +184,18 @@ std::string adversary_names() {
 
 ApbConfig default_lengths(Adversary adversary) {
   ApbConfig lengths;
-  if (adversary == Adversary::kOffTile) {
+  lengths.num_q_heads = 8;
+  lengths.num_kv_heads = 2;
+  lengths.head_dim = 64;
+  if (has_hard_scores(adversary)) {
+    lengths.block_lens = {6000, 2500};
+    lengths.anchor_len = 16;
+    lengths.query_len = 4;
+    lengths.num_kept = 1000;
+    lengths.pool_kernel = 1;
+    lengths.num_q_heads = 2;
+    lengths.head_dim = 16;
+  } else if (adversary == Adversary::kOffTile) {
     lengths.block_lens = {129, 127, 65, 63};
     lengths.anchor_len = 33;
     lengths.query_len = 7;
@@ -191,10 +230,16 @@ CaseFile random_case(Method method, const ApbConfig& config, ValueType type, Adv
   const BlockLayout layout = make_block_layout(config);
   RowTensors anchor = random_rows(config, type, layout.ranks.back().anchor_rows, random);
   spoil(adversary, anchor, false, random);
+  if (has_hard_scores(adversary)) score_by_first_channel(anchor.query);
   std::vector<RowTensors> inputs;
   for (const RankLayout& rank : layout.ranks) {
     RowTensors rows = random_rows(config, type, rank.block_len, random);
     spoil(adversary, rows, true, random);
+    if (has_hard_scores(adversary)) {
+      write_scores(
+          hard_scores(adversary, type, rank.block_len, config.num_kv_heads, rank.num_kept, random),
+          rows.key);
+    }
     if (rank.anchor_rows > 0) {
       rows = {stacked(anchor.query, rows.query), stacked(anchor.key, rows.key),
               stacked(anchor.value, rows.value)};
@@ -206,10 +251,14 @@ CaseFile random_case(Method method, const ApbConfig& config, ValueType type, Adv
     retaining = random_retaining(config, type, layout, inputs, random);
   }
   CaseFile case_file = make_case(method, config, type, 0, std::move(inputs), std::move(retaining));
-  if (adversary == Adversary::kSignedZeros) sign_zero_importance(case_file);
+  if (adversary == Adversary::kSignedZeros || adversary == Adversary::kReluZeros ||
+      adversary == Adversary::kNanWinners) {
+    sign_zero_importance(case_file);
+  }
   if (decode) {
     RowTensors query_rows = random_rows(config, type, config.query_len, random);
     spoil(adversary, query_rows, false, random);
+    let_ranks_share(case_file, query_rows.query);
     add_decode(case_file, query_rows);
   }
   return case_file;

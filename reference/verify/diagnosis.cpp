@@ -49,8 +49,8 @@ Evidence gather_evidence(const WrongResult& wrong, const FailingRows& failing) {
   std::sort(rows.begin(), rows.end());
   const std::vector<Index> heads = spread(failing.heads, kTriedHeads);
 
-  Evidence evidence{wrong, pick(wrong.truth, rows, heads), {}, {}};
-  evidence.truth.max_abs_score = wrong.truth.max_abs_score;
+  Evidence evidence{wrong, pick(wrong.truth, rows, heads), {}, {}, {}};
+  evidence.tolerances = pick(wrong.tolerances, rows, heads);
   if (wrong.out.rows() > 0) evidence.out = pick(wrong.out, rows, heads);
   if (wrong.lse.rows() > 0) evidence.lse = pick(wrong.lse, rows, heads);
   return evidence;
@@ -64,9 +64,23 @@ struct Ratios {
 };
 
 Ratios measure(const Evidence& evidence, const AttentionRows& hypothesis) {
-  const AttentionErrors errors = attention_errors(evidence.out, evidence.lse, hypothesis);
-  const Tolerances& tolerances = evidence.wrong.tolerances;
-  return {errors.worst_row.error / tolerances.worst_row, errors.lse.error / tolerances.lse};
+  Ratios ratios;
+  const auto keep = [](double& worst, double share) {
+    if (share > worst || std::isnan(share)) worst = share;
+  };
+  for (Index i = 0; i < hypothesis.lse.rows(); ++i) {
+    for (Index h = 0; h < hypothesis.lse.cols() && !std::isnan(ratios.out); ++h) {
+      if (evidence.out.rows() == 0) break;
+      keep(ratios.out, budget_share(row_error(evidence.out.view().at(i, h),
+                                          hypothesis.out.view().at(i, h), evidence.out.head_dim()),
+                                evidence.tolerances.out(i, h)));
+    }
+    for (Index h = 0; h < evidence.lse.cols() && !std::isnan(ratios.lse); ++h) {
+      keep(ratios.lse, budget_share(element_error(evidence.lse(i, h), hypothesis.lse(i, h)),
+                                evidence.tolerances.lse(i, h)));
+    }
+  }
+  return ratios;
 }
 
 bool explains(double error, double error_against_truth) {

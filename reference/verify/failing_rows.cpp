@@ -21,15 +21,14 @@ PairError pair_error(const WrongResult& wrong, Index i, Index h) {
     const double* candidate = wrong.out.view().at(i, h);
     const double* truth = wrong.truth.out.view().at(i, h);
     const Index head_dim = wrong.out.head_dim();
-    error.out = row_error(candidate, truth, head_dim) / wrong.tolerances.worst_row;
+    error.out = budget_share(row_error(candidate, truth, head_dim), wrong.tolerances.out(i, h));
     for (Index d = 0; d < head_dim; ++d) {
-      const double element = element_error(candidate[d], truth[d]) / wrong.tolerances.max;
-      if (!(element <= error.out)) error.out = element;
       error.out_non_finite |= !std::isfinite(candidate[d]) && std::isfinite(truth[d]);
     }
   }
   if (wrong.lse.rows() > 0) {
-    error.lse = element_error(wrong.lse(i, h), wrong.truth.lse(i, h)) / wrong.tolerances.lse;
+    error.lse = budget_share(element_error(wrong.lse(i, h), wrong.truth.lse(i, h)),
+                         wrong.tolerances.lse(i, h));
     error.lse_non_finite =
         !std::isfinite(wrong.lse(i, h)) && !(error.lse <= 1);  // -inf may be right
   }
@@ -95,6 +94,12 @@ HeadsTensor<double> pick(const HeadsTensor<double>& all, const std::vector<Index
 Matrix<double> pick(const Matrix<double>& all, const std::vector<Index>& rows,
                     const std::vector<Index>& heads) {
   return all(rows, heads);
+}
+
+Tolerances pick(const Tolerances& all, const std::vector<Index>& rows,
+                const std::vector<Index>& heads) {
+  return {pick(all.out, rows, heads), pick(all.out_mean_square, rows, heads),
+          pick(all.lse, rows, heads)};
 }
 
 AttentionRows pick(const AttentionRows& all, const std::vector<Index>& rows,

@@ -30,6 +30,8 @@ struct FailingRows {
                                        const std::vector<Index>& heads);
 [[nodiscard]] Matrix<double> pick(const Matrix<double>& all, const std::vector<Index>& rows,
                                   const std::vector<Index>& heads);
+[[nodiscard]] Tolerances pick(const Tolerances& all, const std::vector<Index>& rows,
+                              const std::vector<Index>& heads);
 [[nodiscard]] AttentionRows pick(const AttentionRows& all, const std::vector<Index>& rows,
                                  const std::vector<Index>& heads);
 

@@ -40,13 +40,22 @@ AttentionRows merge_unweighted(const std::vector<AttentionRows>& parts) {
   return merged;
 }
 
-/// Whether out, lse or both (those given) equal a wrong merge within the tolerances. Where the
-/// wrong merge gives NaN or infinity, so must they.
-bool looks_like(const Tensor& out, const Matrix<double>& lse, const AttentionRows& wrong,
-                bool lse_too) {
+/// Whether out, lse or both (those given) equal a wrong merge. Where the wrong merge gives NaN or
+/// infinity, so must they.
+bool looks_like(const Tensor& out, const Matrix<double>& lse, const AttentionRows& wrong) {
   constexpr double kClose = 1e-2;  // wrong merges are off by far more, or NaN
-  const AttentionErrors errors = attention_errors(out, lse_too ? lse : Matrix<double>(), wrong);
-  return errors.worst_row.error <= kClose && errors.lse.error <= kClose;
+  for (Index i = 0; i < wrong.lse.rows(); ++i) {
+    for (Index h = 0; h < wrong.lse.cols(); ++h) {
+      if (lse.rows() > 0 && !(element_error(lse(i, h), wrong.lse(i, h)) <= kClose)) return false;
+      if (out.rows() == 0) continue;
+      const auto expected = head_matrix(wrong.out.view(), h).row(i);
+      const double norm = expected.allFinite() ? expected.norm() : 1;
+      const double error =
+          row_error(out.view().at(i, h), wrong.out.view().at(i, h), out.head_dim());
+      if (!(error <= kClose * norm)) return false;
+    }
+  }
+  return true;
 }
 
 void explain_merge(const CaseFile& case_file, const DecodeCase& given, Judgement& judgement) {
@@ -58,11 +67,11 @@ void explain_merge(const CaseFile& case_file, const DecodeCase& given, Judgement
                                    count_up(case_file.config.num_q_heads)));
   }
   std::vector<Explanation>& explanations = judgement.diagnoses.back().diagnosis.explanations;
-  if (looks_like(given.out, given.lse, merge_unshifted(parts), true)) {
+  if (looks_like(given.out, given.lse, merge_unshifted(parts))) {
     explanations = {
         {"merge without the shift by the largest lse: exp(lse) overflows or vanishes", 0}};
     judgement.diagnoses.back().diagnosis.error = 0;
-  } else if (looks_like(given.out, given.lse, merge_unweighted(parts), false)) {
+  } else if (looks_like(given.out, {}, merge_unweighted(parts))) {
     explanations = {{"merge without weights: the mean of the partials", 0}};
     judgement.diagnoses.back().diagnosis.error = 0;
   }
@@ -92,19 +101,23 @@ void judge_decode(const CaseFile& case_file, const CandidateFile& candidate,
     const DecodeRank& part = given.ranks[index];
     if (has_nothing(part.out, part.lse)) continue;
     const AttentionSetup setup = decode_setup(decode, {index}, case_file.config);
-    judge_attention({setup, nullptr, nullptr, candidate.compute_type, candidate.out_type},
+    judge_attention({setup, nullptr, nullptr, candidate.precision()},
                     static_cast<int>(index), "decode partial ", rows, part.out, part.lse,
                     judgement);
   }
-  if (has_nothing(given.out, given.lse)) {
-    judgement.not_judged.push_back({kMergedRank, "decode", "merged not given"});
-    return;
+  if (given.out.rows() == 0) {
+    judgement.not_judged.push_back({kMergedRank, "decode", "merged out not given"});
   }
+  if (given.lse.rows() == 0) {
+    judgement.not_judged.push_back({kMergedRank, "decode", "merged lse not given"});
+  }
+  if (has_nothing(given.out, given.lse)) return;
   const AttentionSetup setup = decode_setup(decode, all, case_file.config);
   const std::size_t diagnoses = judgement.diagnoses.size();
-  judge_attention({setup, nullptr, nullptr, candidate.compute_type, candidate.out_type},
+  judge_attention({setup, nullptr, nullptr, candidate.precision()},
                   kMergedRank, "decode merged ", rows, given.out, given.lse, judgement);
   if (judgement.diagnoses.size() > diagnoses) explain_merge(case_file, given, judgement);
+  judge_out_type(kMergedRank, "decode merged out", candidate.out_type, given.out, judgement);
 }
 
 }  // namespace apb

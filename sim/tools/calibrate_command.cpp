@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "reference/cli/file_options.hpp"
 #include "reference/cli/number_checks.hpp"
 #include "reference/cli/whole_file.hpp"
 #include "sim/calibrate/calibrate.hpp"
@@ -145,18 +146,20 @@ void add_calibrate_command(CLI::App& sim, Work& work) {
   const auto options = std::make_shared<CalibrateOptions>();
   CLI::App* command =
       sim.add_subcommand("calibrate", "a machine profile from your own measurements");
-  command
-      ->add_option("--machine", options->machine,
-                   "what is not measured is as there: a known machine, or a .json file")
+  reads_files(
+      command->add_option("--machine", options->machine,
+                          "what is not measured is as there: a known machine, or a .json file"))
       ->required();
-  command->add_option("--out", options->out, "the new profile, a .json file")->required();
-  CLI::Option* nccl_tests =
-      command->add_option("--nccl-tests", options->nccl_tests, "outputs of nccl-tests");
-  command->add_option("--gemm", options->gemm, "CSV files: m,n,k and us or TFLOP/s");
-  CLI::Option* attention =
+  writes_file(command->add_option("--out", options->out, "the new profile, a .json file"))
+      ->required();
+  CLI::Option* nccl_tests = reads_files(
+      command->add_option("--nccl-tests", options->nccl_tests, "outputs of nccl-tests"));
+  reads_files(command->add_option("--gemm", options->gemm, "CSV files: m,n,k and us or TFLOP/s"));
+  CLI::Option* attention = reads_files(
       command->add_option("--attention", options->attention,
-                          "CSV files: mask,q_len,kv_len,q_heads,kv_heads,head_dim,us[,backend]");
-  command->add_option("--bench", options->bench, "JSON files of this project's GPU benchmarks");
+                          "CSV files: mask,q_len,kv_len,q_heads,kv_heads,head_dim,us[,backend]"));
+  reads_files(command->add_option("--bench", options->bench,
+                                  "JSON files of this project's GPU benchmarks"));
   command
       ->add_option("--collective", options->collective,
                    "which one the nccl-tests outputs hold, if they do not say")

@@ -108,6 +108,16 @@ std::string coverage_text(const Coverage& coverage) {
   return coverage.decode ? text + ", and decode" : text;
 }
 
+/// What out alone does not show.
+constexpr std::string_view kUnseenWithoutLse =
+    ". Not seen: a wrong lse (base 2, +inf for rows that see nothing) and what it does to a merge, "
+    "lost keys whose values are near 0 or like the others";
+
+std::string_view ending(bool pass, const Judgement& judgement) {
+  if (!pass) return "FAIL";
+  return judgement.without_lse() ? "PASS without lse" : "PASS";
+}
+
 std::string ending_name(const ShapeResult& result) {
   switch (result.ending) {
     case PluginEnding::kUnsupported:
@@ -139,13 +149,19 @@ std::string judgement_text(const Judgement& judgement) {
   }
   const auto failed = std::count_if(judgement.verdicts.begin(), judgement.verdicts.end(),
                                     [](const Verdict& verdict) { return !verdict.pass; });
-  return text + fmt::format("\n{}: {} of {} checks failed; {}\n", failed == 0 ? "PASS" : "FAIL",
-                            failed, judgement.verdicts.size(), coverage_text(judgement.coverage));
+  if (failed > 0 && !judgement.mismatch.empty()) text += '\n' + judgement.mismatch + '\n';
+  return text + fmt::format("\n{}: {} of {} checks failed; {}{}{}\n", ending(failed == 0, judgement),
+                            failed, judgement.verdicts.size(), coverage_text(judgement.coverage),
+                            judgement.declared.empty() ? "" : "; declared: " + judgement.declared,
+                            failed == 0 && judgement.without_lse() ? kUnseenWithoutLse : "");
 }
 
 nlohmann::json judgement_json(const Judgement& judgement) {
   const Coverage& coverage = judgement.coverage;
   nlohmann::json json = results_json(judgement);
+  json["declared"] = judgement.declared;
+  json["mismatch"] = judgement.mismatch;
+  json["without_lse"] = judgement.without_lse();
   json["judged"] = {{"ranks", coverage.ranks},
                     {"ranks_of_case", coverage.ranks_of_case},
                     {"rows", coverage.rows},
@@ -167,10 +183,12 @@ std::string plugin_text(const std::vector<ShapeResult>& results) {
       text += indented(fmt::format("item {}: {}", one.rank, one.diagnosis.text()));
     }
   }
+  const std::string_view verdict = counts["wrong"] + counts["failed"] > 0 ? "FAIL"
+                                   : counts["unsupported"] > 0 ? "PASS without the unsupported"
+                                                               : "PASS";
   return text + fmt::format("{}: of {} shapes {} right, {} wrong, {} failed, {} unsupported\n",
-                            counts["wrong"] + counts["failed"] == 0 ? "PASS" : "FAIL",
-                            results.size(), counts["pass"], counts["wrong"], counts["failed"],
-                            counts["unsupported"]);
+                            verdict, results.size(), counts["pass"], counts["wrong"],
+                            counts["failed"], counts["unsupported"]);
 }
 
 nlohmann::json plugin_json(const std::vector<ShapeResult>& results) {

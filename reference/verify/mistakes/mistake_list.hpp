@@ -19,6 +19,7 @@ struct Evidence {
   AttentionRows truth;      ///< of some rows and heads, most of which fail
   HeadsTensor<double> out;  ///< the candidate's there; empty: not given
   Matrix<double> lse;       ///< the candidate's there; empty: not given
+  Tolerances tolerances;    ///< there
 };
 
 /// One way to make a mistake.
