@@ -26,7 +26,7 @@ AttentionRows reference_of(const std::vector<double>& values, const std::vector<
 /// The same tolerances for all rows.
 Tolerances allowed(Index rows, double out, double lse) {
   return {Matrix<double>::Constant(rows, 1, out), Matrix<double>::Constant(rows, 1, out * out),
-          Matrix<double>::Constant(rows, 1, lse)};
+          Matrix<double>::Constant(rows, 1, lse), Matrix<bool>::Constant(rows, 1, true)};
 }
 
 /// "out worst row" and "lse" of a candidate.
@@ -163,6 +163,13 @@ TEST_CASE("bias: cut off or rounded away, in last places towards the truth's sig
     // One element far off does not hide the others, and is no bias itself.
     CHECK(!bias_of([](Index i) { return i == 7 ? 1e6 : -0.4; }).pass());
     CHECK(bias_of([](Index i) { return i == 7 ? -1e6 : 0.0; }).pass());
+    // Where all numbers are alike, rounding to nearest has a bias of its own.
+    ManyRows alike(sign * (1.5 + 0x0.6p-7));
+    for (double& element : alike.candidate.out.values()) element = sign * 1.5;
+    CHECK(alike.checks(1).at(2).worst.candidate == -0.375);
+    CHECK(alike.checks(1).at(2).pass());
+    for (double& element : alike.candidate.out.values()) element = sign * (1.5 + 0x1p-7);
+    CHECK(!alike.checks(1).at(2).pass());
   }
 }
 
@@ -207,7 +214,7 @@ TEST_CASE("tolerances are the contract's", "[verify]") {
       CHECK(std::abs(t.lse(0, 0) - (w + a)) <= 1e-12);
       CHECK(std::abs(t.out(0, 0) - (2.5 * (0.01 + o) + (w + a) * sigma + floor)) <= 1e-12);
       const double mean = 1e-4 / 3 + o * o / 3 + std::pow(w * sigma / 4, 2) +
-                          std::pow(a * sigma / 2, 2) + std::pow(floor / 4, 2);
+                          std::pow(a * sigma, 2) + std::pow(floor / 4, 2);
       CHECK(std::abs(t.out_mean_square(0, 0) - mean) <= 1e-12);  // 3 and 4 are exact
     }
   }
@@ -219,6 +226,12 @@ TEST_CASE("tolerances are the contract's", "[verify]") {
   CHECK(t.out(0, 0) > 0.25);
   CHECK(t.out(0, 0) < 0.27);
   CHECK(std::abs(t.out_mean_square(0, 0) - (0.005 + 2 * 0x1p-16)) <= 1e-6);
+  CHECK(!t.shows_bias(0, 0));  // the weights' rounding hides it
+  measured.sizes[0].weights_alike = measured.sizes[0].weights_apart = 0.01;
+  CHECK(attention_tolerances(measured, {ValueType::kBfloat16, ValueType::kBfloat16})
+            .shows_bias(0, 0));
+  CHECK(!attention_tolerances(measured, {ValueType::kBfloat16, ValueType::kFloat32})
+             .shows_bias(0, 0));
   measured.sizes[0] = {};
   CHECK(attention_tolerances(measured, {}).out(0, 0) == 0);  // sees nothing
 }
