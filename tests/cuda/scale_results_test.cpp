@@ -56,6 +56,9 @@ TEST_CASE("scale: what overlap wins is told only where runs agree") {
   REQUIRE(results.layers[1].won_s());
   CHECK(std::abs(*results.layers[1].won_s() - 0.5e-3) < 1e-12);  // a quarter of 2 ms hides
   CHECK_FALSE(results.layers[2].won_s());                        // 0.1 ms, and runs differ by 0.5
+  ScaledLayer steady = results.layers[1];
+  steady.exchange = about(1e-3);  // more than pairs differ by, but 4 % of the layer
+  CHECK_FALSE(steady.won_s());
   const std::string text = layers_text(results, 32768);
   CHECK(text.find("25 %") != std::string::npos);
   CHECK(text.find("3.00x") != std::string::npos);
