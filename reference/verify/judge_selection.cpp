@@ -32,13 +32,11 @@ struct Faults {
   Index missing = 0;
   Index extra = 0;  ///< candidates that should not have been kept
   Index twice = 0;
-  Index outside = 0;  ///< no candidates at all
+  Index outside = 0;       ///< no candidates at all
   Index out_of_order = 0;  ///< lower than the position before
-  WorstPlace first;  ///< first position that is missing: head, candidate (-1), reference
+  WorstPlace first;        ///< first position that is missing: head, candidate (-1), reference
 
-  [[nodiscard]] Index total() const {
-    return missing + extra + twice + outside + out_of_order;
-  }
+  [[nodiscard]] Index total() const { return missing + extra + twice + outside + out_of_order; }
 };
 
 void add_head_faults(const CaseRank& rank, Index head, const std::vector<Index>& kept,
