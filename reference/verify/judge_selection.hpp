@@ -29,7 +29,8 @@ void judge_importance(const CaseFile& case_file, const CaseRank& rank,
 
 /// Kept positions: per KV head they must be the exact selection, ascending, on the candidate's own
 /// importance if it gives one, else on the case's. The error is the number of positions that are
-/// missing, too many, twice, no candidates or lower than the one before; the budget is 0.
+/// missing, too many, twice, no candidates, not of the document or lower than the one before; the
+/// budget is 0.
 void judge_selection(const CaseFile& case_file, const CaseRank& rank, const CandidateRank& given,
                      Judgement& judgement);
 

@@ -74,14 +74,15 @@ CandidateRank read_rank(const Hdf5Reader& file, const CaseRank& asked, const Apb
     rows = std::ssize(*rank.row_index);
   }
   if (file.has(group + "/out")) {
-    rank.out = read_heads(file, group + "/out", rows, config.num_q_heads, config.head_dim);
+    rank.out = read_heads(file, group + "/out", rows, config.num_q_heads, config.head_dim,
+                          Unwritten::kFilled);
   }
   if (file.has(group + "/lse")) {
-    rank.lse = read_matrix(file, group + "/lse", rows, config.num_q_heads);
+    rank.lse = read_matrix(file, group + "/lse", rows, config.num_q_heads, Unwritten::kFilled);
   }
   if (file.has(group + "/importance")) {
-    rank.importance =
-        read_matrix(file, group + "/importance", asked.layout.block_len, config.num_kv_heads);
+    rank.importance = read_matrix(file, group + "/importance", asked.layout.block_len,
+                                  config.num_kv_heads, Unwritten::kFilled);
   }
   if (file.has(group + "/kept_positions")) {
     rank.kept_positions =
@@ -94,10 +95,12 @@ CandidateRank read_rank(const Hdf5Reader& file, const CaseRank& asked, const Apb
 void read_partial(const Hdf5Reader& file, const std::string& group, const ApbConfig& config,
                   HeadsTensor<double>& out, Matrix<double>& lse) {
   if (file.has(group + "/out")) {
-    out = read_heads(file, group + "/out", config.query_len, config.num_q_heads, config.head_dim);
+    out = read_heads(file, group + "/out", config.query_len, config.num_q_heads, config.head_dim,
+                     Unwritten::kFilled);
   }
   if (file.has(group + "/lse")) {
-    lse = read_matrix(file, group + "/lse", config.query_len, config.num_q_heads);
+    lse =
+        read_matrix(file, group + "/lse", config.query_len, config.num_q_heads, Unwritten::kFilled);
   }
 }
 

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "reference/case_makers/hard_scores.hpp"
 #include "reference/case_makers/preset_case.hpp"
 #include "reference/case_makers/random_case.hpp"
+#include "reference/cli/file_options.hpp"
 #include "reference/cli/number_checks.hpp"
 #include "reference/cli/unused_options.hpp"
 #include "reference/core/error.hpp"
@@ -14,23 +16,30 @@ namespace {
 
 /// What a case is made from, and what belongs to one source only.
 void add_sources(CLI::App& app, CaseOptions& options) {
-  app.add_option("OUT", options.out_path, "case file to write (HDF5)");
+  writes_file(app.add_option("OUT", options.out_path, "case file to write (HDF5)"));
   app.add_flag("--random", options.random, "from seeded random numbers (default)");
   app.add_option("--adversarial", options.adversarial,
                  "from random numbers meant to hurt: " + adversary_names());
   app.add_option("--preset", options.preset,
                  "one rank (--rank) of a configuration of the paper, e.g. llama3-8b-128k");
-  app.add_option("--text", options.text_path, "from a model's run over this text file");
-  app.add_option("--check", options.check_path, "read and check a case file, print what it holds");
+  reads_files(
+      app.add_option("--text", options.text_path, "from a model's run over this text file"));
+  reads_files(app.add_option("--check", options.check_path,
+                             "read and check a case file, print what it holds"));
+  app.add_flag("--bos,!--no-bos", options.bos,
+               "with --text: begin it as the tokenizer does: with a BOS, if it puts one (default: "
+               "yes)");
   app.add_option("--query", options.query, "with --text: question, put after the text");
   app.add_option("--layer", options.layer, "with --text: which layer, from 0")
       ->capture_default_str();
-  app.add_option("--weights", options.model.weights_path,
-                 "with --text: weights file made by apb import");
+  reads_files(app.add_option("--weights", options.model.weights_path,
+                             "with --text: weights file made by apb import"),
+              options.model.weights_path);
   app.add_flag("--toy", options.model.toy,
                "with --text: built-in toy model (random weights, byte tokens)");
-  app.add_option("--heads", options.model.heads_path,
-                 "with --text: retaining heads of the model, made by apb import heads");
+  reads_files(
+      app.add_option("--heads", options.model.heads_path,
+                     "with --text: retaining heads of the model, made by apb import heads"));
 }
 
 void add_lengths(CLI::App& app, CaseOptions& options) {
@@ -52,11 +61,11 @@ void add_lengths(CLI::App& app, CaseOptions& options) {
                  "query_aware, retaining_head, random, recent or none")
       ->capture_default_str();
   app.add_option("--keep", options.num_kept, "entries each rank keeps and passes, per KV head");
-  app.add_option("--pool", options.pool_kernel, "width of the max-pool over scores, odd")
-      ->capture_default_str();
-  app.add_option("--q-heads", options.num_q_heads, "query heads (default 8)");
+  app.add_option("--pool", options.pool_kernel,
+                 "width of the max-pool over scores, odd (default 5; 1 for kinds about the top-k)");
+  app.add_option("--q-heads", options.num_q_heads, "query heads (default 8; 2 for these kinds)");
   app.add_option("--kv-heads", options.num_kv_heads, "KV heads (default 2)");
-  app.add_option("--head-dim", options.head_dim, "head dimension (default 64)");
+  app.add_option("--head-dim", options.head_dim, "head dimension (default 64; 16 for these kinds)");
 }
 
 /// Each of these goes only with that.
@@ -95,7 +104,9 @@ void check_method(const CLI::App& app, const CaseOptions& options) {
   if (!retaining && app.count("--heads") > 0) {
     throw BadInput("case", "compressor", options.compressor, "retaining_head with --heads");
   }
-  const bool about_scores = options.adversarial == "ties" || options.adversarial == "signed-zeros";
+  const bool about_scores =
+      options.adversarial == "ties" || options.adversarial == "signed-zeros" ||
+      (!options.adversarial.empty() && has_hard_scores(parse_adversary(options.adversarial)));
   if (about_scores && compressor != Compressor::kQueryAware) {
     throw BadInput("case", "compressor", options.compressor,
                    fmt::format("query_aware with --adversarial {}", options.adversarial));
@@ -109,7 +120,7 @@ void add_options(CLI::App& app, CaseOptions& options) {
   add_lengths(app, options);
   app.add_option("--dtype", options.value_type,
                  "precision that every input fits in: float64, float32, bfloat16 or float16 "
-                 "(default: bfloat16; with --text float32)");
+                 "(default: bfloat16; with --text or shared bits float32)");
   app.add_option("--seed", options.seed, "of random numbers, the random compressor and --sample")
       ->check(whole_number(0, kMaxSeed))
       ->capture_default_str();
@@ -142,7 +153,7 @@ void check_options(const CLI::App& app, const CaseOptions& options) {
   refuse_with(app, "--sample", {"OUT"}, ": it writes nothing");
   refuse_with(app, "--preset", {"--decode"}, ": a query pass needs the caches of all ranks");
   refuse_with(app, "--toy", {"--weights"}, "");
-  require_with(app, "--text", {"--query", "--layer", "--weights", "--toy", "--heads"});
+  require_with(app, "--text", {"--query", "--bos", "--layer", "--weights", "--toy", "--heads"});
   if (!options.text_path.empty() && options.query.empty()) {
     throw BadInput("--query is missing: a question of at least one token");
   }
@@ -174,7 +185,7 @@ ApbConfig make_config(const CLI::App& app, const CaseOptions& options, const Apb
   config.compressor = parse_compressor(options.compressor);
   const bool keeps = config.compressor != Compressor::kNone;
   config.num_kept = options.num_kept.value_or(keeps ? defaults.num_kept : 0);
-  config.pool_kernel = options.pool_kernel;
+  config.pool_kernel = options.pool_kernel.value_or(defaults.pool_kernel);
   config.seed = static_cast<std::uint64_t>(options.seed);
   config.num_q_heads = options.num_q_heads.value_or(defaults.num_q_heads);
   config.num_kv_heads = options.num_kv_heads.value_or(defaults.num_kv_heads);

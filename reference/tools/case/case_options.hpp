@@ -23,6 +23,7 @@ struct CaseOptions {
   std::string check_path;  ///< no case is made: one is read
 
   // The model run, with --text.
+  bool bos = true;  ///< the text begins as the tokenizer has it
   std::string query;
   Index layer = 0;
   ModelSource model{.weights_path = ModelSource::default_path()};
@@ -43,7 +44,7 @@ struct CaseOptions {
   std::string convention = "paper";
   Index query_insert_at = 0;
   std::string compressor = "query_aware";
-  Index pool_kernel = 5;
+  std::optional<Index> pool_kernel;
   Index seed = 0;
   std::optional<std::string> value_type;
 
