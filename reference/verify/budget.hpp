@@ -27,7 +27,8 @@
 ///   out bias        mean of e towards o, in last places, each within -1 and 1: at most 0.3 beyond
 ///                   what lies between 0 and the mean of round(o) - o. Cutting off gives -0.5. For
 ///                   16-bit outputs, over rows where rounding the weights does not hide it:
-///                   weights_apart <= 4 u_out |o|, weights_alike <= 2 weights_apart; from 256 on
+///                   weights_apart <= 4 u_out |o|, weights_alike <= 2 weights_apart; from 256 such
+///                   pairs and 1,024 different numbers on
 ///   lse             |error| <= w, in every row
 ///
 /// A row that sees nothing must match exactly. Where the reference is NaN, so must the candidate

@@ -71,13 +71,14 @@ Ratios measure(const Evidence& evidence, const AttentionRows& hypothesis) {
   for (Index i = 0; i < hypothesis.lse.rows(); ++i) {
     for (Index h = 0; h < hypothesis.lse.cols() && !std::isnan(ratios.out); ++h) {
       if (evidence.out.rows() == 0) break;
-      keep(ratios.out, budget_share(row_error(evidence.out.view().at(i, h),
-                                          hypothesis.out.view().at(i, h), evidence.out.head_dim()),
-                                evidence.tolerances.out(i, h)));
+      keep(ratios.out,
+           budget_share(row_error(evidence.out.view().at(i, h), hypothesis.out.view().at(i, h),
+                                  evidence.out.head_dim()),
+                        evidence.tolerances.out(i, h)));
     }
     for (Index h = 0; h < evidence.lse.cols() && !std::isnan(ratios.lse); ++h) {
       keep(ratios.lse, budget_share(element_error(evidence.lse(i, h), hypothesis.lse(i, h)),
-                                evidence.tolerances.lse(i, h)));
+                                    evidence.tolerances.lse(i, h)));
     }
   }
   return ratios;

@@ -28,7 +28,7 @@ PairError pair_error(const WrongResult& wrong, Index i, Index h) {
   }
   if (wrong.lse.rows() > 0) {
     error.lse = budget_share(element_error(wrong.lse(i, h), wrong.truth.lse(i, h)),
-                         wrong.tolerances.lse(i, h));
+                             wrong.tolerances.lse(i, h));
     error.lse_non_finite =
         !std::isfinite(wrong.lse(i, h)) && !(error.lse <= 1);  // -inf may be right
   }

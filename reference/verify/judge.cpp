@@ -39,8 +39,7 @@ std::vector<Index> places_of(const std::vector<Index>& given, const std::vector<
 }
 
 /// A quantity is there only with all of its rows that were asked for.
-void note_missing_rows(const CandidateRank& given, Index held, Index wanted,
-                       Judgement& judgement) {
+void note_missing_rows(const CandidateRank& given, Index held, Index wanted, Judgement& judgement) {
   if (held == wanted) return;
   const std::string why = fmt::format("only {} of {} rows given", held, wanted);
   if (given.out) judgement.not_judged.push_back({given.rank, "out", why});

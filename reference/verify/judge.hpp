@@ -44,11 +44,11 @@ struct RankDiagnosis {
 
 /// How much of a case was judged.
 struct Coverage {
-  std::vector<int> ranks;   ///< with a verdict on their prefill
-  Index ranks_of_case = 0;  ///< in the case file
-  Index rows = 0;           ///< of out or lse
-  Index rows_of_ranks = 0;  ///< that the ranks have of which out or lse was judged
-  bool decode = false;      ///< the query pass, or a part of it
+  std::vector<int> ranks;       ///< with a verdict on their prefill
+  Index ranks_of_case = 0;      ///< in the case file
+  Index rows = 0;               ///< of out or lse
+  Index rows_of_ranks = 0;      ///< that the ranks have of which out or lse was judged
+  bool decode = false;          ///< the query pass, or a part of it
   bool decode_of_case = false;  ///< whether the case holds one
 };
 
@@ -56,7 +56,7 @@ struct Judgement {
   std::vector<Verdict> verdicts;
   std::vector<NotJudged> not_judged;
   std::vector<RankDiagnosis> diagnoses;
-  Coverage coverage;  ///< of a candidate file
+  Coverage coverage;     ///< of a candidate file
   std::string declared;  ///< what the candidate declares beyond its types, in words; mostly empty
   std::string mismatch;  ///< of the candidate's precision and the case's, in words; mostly empty
 

@@ -17,8 +17,8 @@ bool explained_by_rounded_inputs(const AttentionSubject& subject, const WrongRes
   const AttentionRows truth =
       true_attention(with_rounded_inputs(subject.setup, subject.compute_type), wrong.truth.rows,
                      wrong.truth.heads);
-  const auto checks = check_attention(wrong.out, wrong.lse, truth, wrong.tolerances,
-                                      subject.precision.out_type);
+  const auto checks =
+      check_attention(wrong.out, wrong.lse, truth, wrong.tolerances, subject.precision.out_type);
   return std::all_of(checks.begin(), checks.end(), [](const auto& check) { return check.pass(); });
 }
 
@@ -42,10 +42,10 @@ Diagnosis diagnose_attention(const AttentionSubject& subject, const WrongResult&
   const bool rows_are_right = fails(kOutWorstRow) == failed.end() && fails(kLse) == failed.end();
   if (bias == failed.end() || !rows_are_right) return diagnose(wrong);
   diagnosis.quantities = "out";
-  diagnosis.explanations = {
-      {bias->worst.candidate < 0 ? "out is cut off towards zero, not rounded to nearest"
+  diagnosis.explanations = {{bias->worst.candidate < 0
+                                 ? "out is cut off towards zero, not rounded to nearest"
                                  : "out is rounded away from zero, not to nearest",
-       0}};
+                             0}};
   return diagnosis;
 }
 
@@ -60,14 +60,18 @@ void judge_out_type(int rank, const std::string& quantity, ValueType type,
                     const HeadsTensor<double>& out, Judgement& judgement) {
   // The budget of float32 is that of float64: to say so of a more exact number loosens nothing.
   if (type != ValueType::kBfloat16 && type != ValueType::kFloat16) return;
-  const auto others = std::count_if(
-      out.values().begin(), out.values().end(),
-      [&](double value) { return !std::isnan(value) && round_to(type, value) != value; });
+  const auto others = std::count_if(out.values().begin(), out.values().end(), [&](double value) {
+    return !std::isnan(value) && round_to(type, value) != value;
+  });
   if (others == 0) return;
-  judgement.verdicts.push_back(
-      {rank, quantity + " dtype", static_cast<double>(others), 0, {}, false,
-       fmt::format("{} of {} numbers are no {}, which out_dtype says", others,
-                   out.values().size(), to_string(type))});
+  judgement.verdicts.push_back({rank,
+                                quantity + " dtype",
+                                static_cast<double>(others),
+                                0,
+                                {},
+                                false,
+                                fmt::format("{} of {} numbers are no {}, which out_dtype says",
+                                            others, out.values().size(), to_string(type))});
 }
 
 void judge_attention(const AttentionSubject& subject, int rank, const std::string& prefix,
@@ -88,8 +92,8 @@ void judge_attention(const AttentionSubject& subject, int rank, const std::strin
     if (!check.pass()) failed.push_back(check);
   }
   if (failed.empty()) return;
-  const WrongResult wrong{subject.setup, subject.case_file, subject.rank, truth,
-                          out,           lse,               tolerances};
+  const WrongResult wrong{subject.setup, subject.case_file, subject.rank, truth, out,
+                          lse,           tolerances};
   Diagnosis diagnosis = diagnose_attention(subject, wrong, failed);
   diagnosis.quantities = prefix + diagnosis.quantities;
   judgement.diagnoses.push_back({rank, std::move(diagnosis)});

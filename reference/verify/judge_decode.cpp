@@ -101,9 +101,8 @@ void judge_decode(const CaseFile& case_file, const CandidateFile& candidate,
     const DecodeRank& part = given.ranks[index];
     if (has_nothing(part.out, part.lse)) continue;
     const AttentionSetup setup = decode_setup(decode, {index}, case_file.config);
-    judge_attention({setup, nullptr, nullptr, candidate.precision()},
-                    static_cast<int>(index), "decode partial ", rows, part.out, part.lse,
-                    judgement);
+    judge_attention({setup, nullptr, nullptr, candidate.precision()}, static_cast<int>(index),
+                    "decode partial ", rows, part.out, part.lse, judgement);
   }
   if (given.out.rows() == 0) {
     judgement.not_judged.push_back({kMergedRank, "decode", "merged out not given"});
@@ -114,8 +113,8 @@ void judge_decode(const CaseFile& case_file, const CandidateFile& candidate,
   if (has_nothing(given.out, given.lse)) return;
   const AttentionSetup setup = decode_setup(decode, all, case_file.config);
   const std::size_t diagnoses = judgement.diagnoses.size();
-  judge_attention({setup, nullptr, nullptr, candidate.precision()},
-                  kMergedRank, "decode merged ", rows, given.out, given.lse, judgement);
+  judge_attention({setup, nullptr, nullptr, candidate.precision()}, kMergedRank, "decode merged ",
+                  rows, given.out, given.lse, judgement);
   if (judgement.diagnoses.size() > diagnoses) explain_merge(case_file, given, judgement);
   judge_out_type(kMergedRank, "decode merged out", candidate.out_type, given.out, judgement);
 }

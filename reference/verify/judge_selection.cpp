@@ -33,7 +33,7 @@ struct Faults {
   Index missing = 0;
   Index extra = 0;  ///< candidates that should not have been kept
   Index twice = 0;
-  Index outside = 0;  ///< no candidates at all
+  Index outside = 0;       ///< no candidates at all
   Index nowhere = 0;       ///< no token of the document: a slot that was never written
   Index out_of_order = 0;  ///< lower than the position before
   WorstPlace first;        ///< first position that is missing: head, candidate (-1), reference

@@ -15,9 +15,9 @@ namespace apb {
 /// `query_aware` (q·k averaged over n query rows and heads of a group): with
 /// A = max over the pooling window of sum_d mean|q_d| |k_d|, an element may be off by
 ///     (u + (head_dim + n + 4) 2^-24) A
-/// where u is the compute type's (budget.hpp): half of it for the mean query, half for the result; the
-/// rest bounds fp32 sums of head_dim + n terms in any order, with 4 roundings to spare. -inf (no
-/// candidate) must be -inf, NaN must be NaN.
+/// where u is the compute type's (budget.hpp): half of it for the mean query, half for the result;
+/// the rest bounds fp32 sums of head_dim + n terms in any order, with 4 roundings to spare. -inf
+/// (no candidate) must be -inf, NaN must be NaN.
 ///
 /// `retaining_head` (silu(x fc1^T) fc2^T): with A = max over the pooling window of
 /// 1.1 (|x| |fc1|^T) |fc2|^T, as silu is nowhere steeper than 1.1, an element may be off by

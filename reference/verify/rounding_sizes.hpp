@@ -46,9 +46,9 @@ class RowSizesSum {
   using Factors = Eigen::Array<float, kFactors, 1>;
 
   ValueType type_;
-  double unit_;       ///< half a last place of 1
-  double least_;      ///< half the distance of the numbers next to 0
-  Factors factors_;   ///< 1 to 2
+  double unit_;      ///< half a last place of 1
+  double least_;     ///< half the distance of the numbers next to 0
+  Factors factors_;  ///< 1 to 2
   double keys_ = 0;
   double weights_ = 0, values_ = 0, largest_value_ = 0, apart_square_ = 0;
   Factors alike_ = Factors::Zero();

@@ -97,8 +97,8 @@ class TileRows {
     }
     std::vector<RowSizes> all;
     for (Index i = 0; i < query.rows(); ++i) {
-      all.push_back(sums[static_cast<std::size_t>(i)].finish(
-          std::abs(setup_.softmax_scale) * static_cast<double>(largest[i])));
+      all.push_back(sums[static_cast<std::size_t>(i)].finish(std::abs(setup_.softmax_scale) *
+                                                             static_cast<double>(largest[i])));
     }
     return all;
   }
@@ -115,13 +115,7 @@ class TileRows {
   [[nodiscard]] Eigen::RowVectorXd value_norms(const TileStretch& stretch) const {
     if (stretch.source->value.rows == 0) return Eigen::RowVectorXd::Zero(stretch.scores.cols());
     const auto value = values(stretch);
-    return value.array()
-        .isFinite()
-        .select(value.array(), 0)
-        .matrix()
-        .rowwise()
-        .norm()
-        .transpose();
+    return value.array().isFinite().select(value.array(), 0).matrix().rowwise().norm().transpose();
   }
 
   double softmax_row(Index i) {
@@ -197,7 +191,8 @@ void run_tile(const AttentionSetup& setup, Index first, Index count, Index h, At
 }
 
 AttentionRows compute(const AttentionSetup& setup, std::span<const Index> rows,
-                      std::span<const Index> heads, ValueType weight_type, std::vector<RowSizes>* sizes) {
+                      std::span<const Index> heads, ValueType weight_type,
+                      std::vector<RowSizes>* sizes) {
   AttentionRows result{{rows.begin(), rows.end()}, {heads.begin(), heads.end()}, {}, {}};
   const Index num_heads = std::ssize(heads);
   result.out = HeadsTensor<double>(std::ssize(rows), num_heads, setup.query.head_dim);

@@ -138,11 +138,11 @@ class LayerJudge {
     HeadsTensor<double> out(rows, heads, d);
     const Matrix<double> found = picked(record_.attention_out, all_rows, shift_);
     std::copy_n(found.data(), found.size(), out.values().begin());
-    const BudgetUse use = budget_use(type_, setup, all_rows, all_heads, out,
-                                     picked(record_.lse, all_rows, shift_));
+    const BudgetUse use =
+        budget_use(type_, setup, all_rows, all_heads, out, picked(record_.lse, all_rows, shift_));
     for (const BudgetCheck& check : use.checks) {
-      verdicts_.push_back({"attention, " + std::string(check.name),
-                           budget_share(check.error, check.tolerance)});
+      verdicts_.push_back(
+          {"attention, " + std::string(check.name), budget_share(check.error, check.tolerance)});
     }
   }
 

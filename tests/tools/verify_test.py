@@ -150,7 +150,7 @@ def check_diagnosis(bench: Bench) -> None:
     def turn(file: Any) -> None:
         for rank in range(3):
             with h5py.File(bench.case) as case:
-                file[f"rank_{rank}/kept_positions"] = case[f"rank_{rank}/kept_positions"][:, ::-1]
+                file[f"rank_{rank}/kept_positions"] = case[f"rank_{rank}/kept_positions"][:][:, ::-1]
     result = bench.verify(bench.case, bench.changed("turned.h5", turn))
     checks.equal(result.status, 1, "kept positions that descend", result)
     checks.that("the right positions, but they do not ascend" in result.out.decode(), "it is named", result.out)

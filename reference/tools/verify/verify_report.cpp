@@ -150,8 +150,9 @@ std::string judgement_text(const Judgement& judgement) {
   const auto failed = std::count_if(judgement.verdicts.begin(), judgement.verdicts.end(),
                                     [](const Verdict& verdict) { return !verdict.pass; });
   if (failed > 0 && !judgement.mismatch.empty()) text += '\n' + judgement.mismatch + '\n';
-  return text + fmt::format("\n{}: {} of {} checks failed; {}{}{}\n", ending(failed == 0, judgement),
-                            failed, judgement.verdicts.size(), coverage_text(judgement.coverage),
+  return text + fmt::format("\n{}: {} of {} checks failed; {}{}{}\n",
+                            ending(failed == 0, judgement), failed, judgement.verdicts.size(),
+                            coverage_text(judgement.coverage),
                             judgement.declared.empty() ? "" : "; declared: " + judgement.declared,
                             failed == 0 && judgement.without_lse() ? kUnseenWithoutLse : "");
 }

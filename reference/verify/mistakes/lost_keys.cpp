@@ -57,8 +57,7 @@ class TailOfRow {
       const auto truth = head_matrix(evidence_.truth.out.view(), h_).row(i_);
       const auto candidate = head_matrix(evidence_.out.view(), h_).row(i_);
       const Eigen::RowVectorXd expected = (truth - lost) / rest;
-      error +=
-          std::pow(units((candidate - expected).norm(), evidence_.tolerances.out(i_, h_)), 2);
+      error += std::pow(units((candidate - expected).norm(), evidence_.tolerances.out(i_, h_)), 2);
     }
     if (evidence_.lse.rows() > 0) {
       const double off = evidence_.lse(i_, h_) - evidence_.truth.lse(i_, h_) - std::log(rest);
