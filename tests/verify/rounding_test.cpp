@@ -1,5 +1,5 @@
 // The constants of the error budget, in both directions: right kernels of every precision are
-// within it whatever the values, wrong ones are not. `verify_tests "[.long]"` tries some thousand
+// within it whatever the values, wrong ones are not. `rounding_tests "[.long]"` tries some thousand
 // more, up to 34,816 keys (minutes).
 
 #include <fmt/format.h>
