@@ -16,9 +16,10 @@ namespace {
 /// Values of a box are at most this many bytes, unless one chunk is more.
 constexpr hsize_t kBoxBytes = hsize_t{16} << 20U;
 
-/// A dataset whose values the file does not hold, because they were never written, is read if it
-/// has no more than this many: a size may be a mistake, and reading takes time.
-constexpr double kMostUnwritten = 1U << 31U;
+/// A chunked dataset whose values the file does not hold, because they were never written, is read
+/// if it has no more than this many: a broken size may be anything, and reading takes a second for
+/// these.
+constexpr double kMostUnwritten = 1U << 27U;
 
 /// Groups of this project's files are three deep; a link may make a ring of others.
 constexpr int kMostDepth = 8;
@@ -169,11 +170,11 @@ herr_t inspect_dataset(hid_t dataset, const Hdf5Watch& watch) {
   const hssize_t count = H5Sget_simple_extent_npoints(space.get());
   if (read_as < 0 || count <= 0) return 0;
   const auto values = static_cast<double>(count);
-  if (values > most_stored_values(dataset) && values > kMostUnwritten) {
+  const H5D_layout_t layout = H5Pget_layout(properties.get());
+  if (layout == H5D_CHUNKED && values > most_stored_values(dataset) && values > kMostUnwritten) {
     throw Trait(fmt::format("has {} values, of which the file holds at most {:.0f}", count,
                             most_stored_values(dataset)));
   }
-  const H5D_layout_t layout = H5Pget_layout(properties.get());
   if (layout == H5D_CHUNKED) {
     const herr_t read = inspect_chunks(dataset, read_as, space.get(), properties.get(), watch);
     if (read < 0) refuse_unknown_filter(properties.get());
