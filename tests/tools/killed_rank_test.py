@@ -239,6 +239,19 @@ def kill_launcher(checks: Checks, tool: Path, folder: Path, with_signal: signal.
         run.clean_up()
 
 
+def wait_for_mpiexec(process: "subprocess.Popen[bytes]") -> Optional[int]:
+    """Its process number; None if the run ended first."""
+    while process.poll() is None:
+        for pid in descendants(process.pid):
+            try:
+                if "mpi" in Path(f"/proc/{pid}/comm").read_text():
+                    return pid
+            except OSError:
+                continue  # it has just ended
+        time.sleep(0.002)
+    return None
+
+
 def stop_mpiexec(checks: Checks, tool: Path, folder: Path, with_signal: signal.Signals) -> None:
     """mpiexec is told to end at various moments of short runs. It then ends with 0 now and then: right is only what is whole."""
     (folder / "text").write_bytes(b"There is something in this text that fills it. " * 40)
@@ -248,14 +261,12 @@ def stop_mpiexec(checks: Checks, tool: Path, folder: Path, with_signal: signal.S
         process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, env=environment(), start_new_session=True,
                                    preexec_fn=default_signals)
-        time.sleep(0.03 + 0.006 * attempt)
-        for pid in descendants(process.pid):
+        if (mpiexec := wait_for_mpiexec(process)) is not None:
+            time.sleep(0.006 * attempt)
             try:
-                if "mpi" in Path(f"/proc/{pid}/comm").read_text():
-                    os.kill(pid, with_signal)
-                    break
+                os.kill(mpiexec, with_signal)
             except OSError:
-                continue
+                pass  # it has ended by itself
         try:
             out, err = process.communicate(timeout=ALLOWED_S)
         except subprocess.TimeoutExpired:
@@ -263,6 +274,7 @@ def stop_mpiexec(checks: Checks, tool: Path, folder: Path, with_signal: signal.S
             checks.that(False, f"mpiexec told to end by {with_signal.name}: the run hangs")
             continue
         what = f"{with_signal.name} to mpiexec, run {attempt}: status {process.returncode}"
+        out = b"".join(line for line in out.splitlines(True) if not line.startswith(b"[mpiexec@"))  # what it says of the signal
         if process.returncode == 0:
             checks.that(out.startswith(b"{") and b'"answer"' in out and out.rstrip().endswith(b"}"),
                         f"{what} must come with a whole answer", out[:200])

@@ -21,7 +21,6 @@ class Sim:
     def run(self, *words: Any) -> Result:
         result = run([self.tool, *words], cwd=self.folder)
         self.checks.right(result, "a question that can be answered")
-        self.checks.that(result.seconds < 1, f"must take less than a second, takes {result.seconds:.2f} s", result)
         for word in (b"nan", b"inf"):
             whole = result.out.lower().replace(b"minference", b"").replace(b"info", b"").split()
             self.checks.that(not any(piece.strip(b",;.()xs") in (word, b"-" + word) for piece in whole),
