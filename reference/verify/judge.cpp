@@ -92,16 +92,24 @@ void judge_attention(const AttentionSubject& subject, int rank, const std::strin
         verdict_of(rank, prefix + "out frobenius", errors.frobenius, tolerances.frobenius));
     judgement.verdicts.push_back(
         verdict_of(rank, prefix + "out worst row", errors.worst_row, tolerances.worst_row));
+    const ValueType type =
+        subject.case_file != nullptr ? subject.case_file->value_type : subject.compute_type;
+    judgement.field_checks.push_back({rank, prefix + "out", field_checks(out, truth.out, type)});
   }
   if (lse.rows() > 0) {
     judgement.verdicts.push_back(verdict_of(rank, prefix + "lse", errors.lse, tolerances.lse));
   }
-  const bool fails = std::any_of(judgement.verdicts.begin() + static_cast<std::ptrdiff_t>(first),
-                                 judgement.verdicts.end(), [](const auto& v) { return !v.pass; });
-  if (!fails) return;
-  Diagnosis diagnosis =
-      diagnose({subject.setup, subject.case_file, subject.rank, truth, out, lse, tolerances});
-  diagnosis.quantities = prefix + diagnosis.quantities;
+  const auto fails = [&](const std::string& quantity) {
+    return std::any_of(
+        judgement.verdicts.begin() + static_cast<std::ptrdiff_t>(first), judgement.verdicts.end(),
+        [&](const Verdict& v) { return !v.pass && v.quantity.starts_with(prefix + quantity); });
+  };
+  const bool out_fails = fails("out");
+  const bool lse_fails = fails("lse");
+  if (!out_fails && !lse_fails) return;
+  Diagnosis diagnosis = diagnose({subject.setup, subject.case_file, subject.rank, truth, out, lse,
+                                  tolerances, out_fails, lse_fails});
+  for (WrongPlace& place : diagnosis.places) place.quantity = prefix + place.quantity;
   judgement.diagnoses.push_back({rank, std::move(diagnosis)});
 }
 

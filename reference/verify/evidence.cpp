@@ -1,0 +1,129 @@
+#include "reference/verify/evidence.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace apb {
+namespace {
+
+constexpr std::size_t kFailingRows = 24;
+constexpr std::size_t kRightRows = 8;
+constexpr std::size_t kFailingHeads = 4;
+constexpr std::size_t kRightHeads = 2;
+
+/// 0 … count - 1 without the failing ones.
+std::vector<Index> others(const std::vector<Index>& failing, Index count) {
+  std::vector<Index> right;
+  for (const Index i : count_up(count)) {
+    if (!std::binary_search(failing.begin(), failing.end(), i)) right.push_back(i);
+  }
+  return right;
+}
+
+/// Some of the failing places and some others, ascending.
+std::vector<Index> choose(const std::vector<Index>& failing, std::size_t most_failing, Index count,
+                          std::size_t most_right) {
+  std::vector<Index> chosen = spread(failing, most_failing);
+  const auto right = spread(others(failing, count), most_right);
+  chosen.insert(chosen.end(), right.begin(), right.end());
+  std::sort(chosen.begin(), chosen.end());
+  return chosen;
+}
+
+/// 1 where a pair of all rows and heads fails.
+Matrix<char> flags(const FailingPart& part, Index rows, Index heads) {
+  Matrix<char> fails = Matrix<char>::Zero(rows, heads);
+  for (const FailingPair& pair : part.pairs) fails(pair.row, pair.head) = 1;
+  return fails;
+}
+
+std::vector<Place> failing_pairs(const Matrix<char>& fails) {
+  std::vector<Place> pairs;
+  for (Index i = 0; i < fails.rows(); ++i) {
+    for (Index h = 0; h < fails.cols(); ++h) {
+      if (fails(i, h) != 0) pairs.push_back({i, h});
+    }
+  }
+  return pairs;
+}
+
+void list_failing(Evidence& evidence) {
+  evidence.failing = failing_pairs(evidence.out_fails.cwiseMax(evidence.lse_fails));
+}
+
+/// Rows that fail in one of these heads.
+std::vector<Index> rows_of(const FailingRows& failing, const std::vector<Index>& heads) {
+  std::set<Index> rows;
+  for (const FailingPart* part : {&failing.out, &failing.lse}) {
+    for (const FailingPair& pair : part->pairs) {
+      if (std::binary_search(heads.begin(), heads.end(), pair.head)) rows.insert(pair.row);
+    }
+  }
+  return {rows.begin(), rows.end()};
+}
+
+/// The same evidence of fewer rows and heads, by their places.
+Evidence part_of(const Evidence& whole, const std::vector<Index>& rows,
+                 const std::vector<Index>& heads) {
+  Evidence part{whole.wrong, pick(whole.truth, rows, heads), {}, {}, {}, {}, {}};
+  if (whole.out.rows() > 0) part.out = pick(whole.out, rows, heads);
+  if (whole.lse.rows() > 0) part.lse = pick(whole.lse, rows, heads);
+  part.out_fails = whole.out_fails(rows, heads);
+  part.lse_fails = whole.lse_fails(rows, heads);
+  list_failing(part);
+  return part;
+}
+
+}  // namespace
+
+Evidence gather_evidence(const WrongResult& wrong, const FailingRows& failing) {
+  const Index num_rows = wrong.truth.lse.rows();
+  const Index num_heads = wrong.truth.lse.cols();
+  const std::vector<Index> heads = choose(failing.heads(), kFailingHeads, num_heads, kRightHeads);
+  const std::vector<Index> rows =
+      choose(rows_of(failing, heads), kFailingRows, num_rows, kRightRows);
+
+  Evidence evidence{wrong, pick(wrong.truth, rows, heads), {}, {}, {}, {}, {}};
+  if (wrong.out.rows() > 0) evidence.out = pick(wrong.out, rows, heads);
+  if (wrong.lse.rows() > 0) evidence.lse = pick(wrong.lse, rows, heads);
+  evidence.out_fails = flags(failing.out, num_rows, num_heads)(rows, heads);
+  evidence.lse_fails = flags(failing.lse, num_rows, num_heads)(rows, heads);
+  list_failing(evidence);
+  return evidence;
+}
+
+Evidence first_glance(const Evidence& evidence) {
+  std::set<Index> rows;
+  std::set<Index> heads;
+  for (const Matrix<char>* fails : {&evidence.out_fails, &evidence.lse_fails}) {
+    for (const auto& [row, head] : spread(failing_pairs(*fails), 2)) {
+      rows.insert(row);
+      heads.insert(head);
+    }
+  }
+  return part_of(evidence, {rows.begin(), rows.end()}, {heads.begin(), heads.end()});
+}
+
+Fit measure(const Evidence& evidence, const AttentionRows& expected) {
+  const Tolerances& tolerances = evidence.wrong.tolerances;
+  Fit fit;
+  for (Index i = 0; i < expected.lse.rows(); ++i) {
+    for (Index h = 0; h < expected.lse.cols(); ++h) {
+      const bool out_fails = evidence.out_fails(i, h) != 0;
+      const bool lse_fails = evidence.lse_fails(i, h) != 0;
+      Misfit& right = out_fails || lse_fails ? fit.beside : fit.elsewhere;
+      if (evidence.out.rows() > 0) {
+        (out_fails ? fit.out : right)
+            .add(out_pair_error(tolerances, evidence.out.view().at(i, h),
+                                expected.out.view().at(i, h), expected.out.head_dim()));
+      }
+      if (evidence.lse.rows() > 0) {
+        (lse_fails ? fit.lse : right)
+            .add(lse_pair_error(tolerances, evidence.lse(i, h), expected.lse(i, h)));
+      }
+    }
+  }
+  return fit;
+}
+
+}  // namespace apb
