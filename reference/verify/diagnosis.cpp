@@ -22,6 +22,7 @@ constexpr std::size_t kMaxExplanations = 4;
 struct TriedMistake {
   std::string text;
   Fit fit;
+  bool is_rows;
 };
 
 /// Fewer numbers than these may agree with a mistake by chance.
@@ -62,7 +63,8 @@ std::vector<TriedMistake> try_mistakes(const Evidence& evidence) {
         return measure(on, variant.attention(on.truth.rows, on.truth.heads));
       };
       if (!may_explain(fit_of(glance), at_first)) continue;
-      all.push_back({std::string(mistake.name) + variant.detail, fit_of(evidence)});
+      all.push_back(
+          {std::string(mistake.name) + variant.detail, fit_of(evidence), mistake.is_rows});
     }
   }
   return all;
@@ -75,14 +77,15 @@ struct Question {
   std::string prefix;  ///< of the answer
 };
 
-/// The best answers and their ties. `everywhere`: a mistake must also leave alone what is right.
+/// The best answers and their ties. `everywhere`: a mistake must keep right what is right.
 std::vector<Explanation> answers(const std::vector<TriedMistake>& all, const Fit& without,
                                  const Question& question, bool everywhere) {
   std::vector<Explanation> found;
   double best = std::numeric_limits<double>::infinity();
   for (const TriedMistake& tried : all) {
     if (!question.explained(tried.fit, without)) continue;
-    if (everywhere && !keeps_right(tried.fit.elsewhere)) continue;
+    if ((everywhere || tried.is_rows) && !keeps_right(tried.fit.other_rows)) continue;
+    if (everywhere && !keeps_right(tried.fit.other_heads)) continue;
     found.push_back({question.prefix + tried.text + (everywhere ? "" : ", in these places alone"),
                      question.error(tried.fit)});
     best = std::min(best, found.back().error);

@@ -1,13 +1,14 @@
 #include "reference/verify/evidence.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 namespace apb {
 namespace {
 
 constexpr std::size_t kFailingRows = 24;
-constexpr std::size_t kRightRows = 8;
+constexpr std::size_t kRightRows = 8;  // twice: next to failing ones, and anywhere
 constexpr std::size_t kFailingHeads = 4;
 constexpr std::size_t kRightHeads = 2;
 
@@ -20,14 +21,28 @@ std::vector<Index> others(const std::vector<Index>& failing, Index count) {
   return right;
 }
 
-/// Some of the failing places and some others, ascending.
-std::vector<Index> choose(const std::vector<Index>& failing, std::size_t most_failing, Index count,
+/// Those of the right places that lie next to a failing one.
+std::vector<Index> beside(const std::vector<Index>& failing, const std::vector<Index>& right) {
+  const auto fails = [&](Index place) {
+    return std::binary_search(failing.begin(), failing.end(), place);
+  };
+  std::vector<Index> found;
+  std::copy_if(right.begin(), right.end(), std::back_inserter(found),
+               [&](Index place) { return fails(place - 1) || fails(place + 1); });
+  return found;
+}
+
+/// Some of the failing places and some of the others, ascending.
+std::vector<Index> choose(const std::vector<Index>& failing, std::size_t most_failing,
+                          const std::vector<Index>& all_failing, Index count,
                           std::size_t most_right) {
-  std::vector<Index> chosen = spread(failing, most_failing);
-  const auto right = spread(others(failing, count), most_right);
-  chosen.insert(chosen.end(), right.begin(), right.end());
-  std::sort(chosen.begin(), chosen.end());
-  return chosen;
+  const std::vector<Index> right = others(all_failing, count);
+  std::set<Index> chosen;
+  for (const auto& some : {spread(failing, most_failing), spread(right, most_right),
+                           spread(beside(all_failing, right), most_right)}) {
+    chosen.insert(some.begin(), some.end());
+  }
+  return {chosen.begin(), chosen.end()};
 }
 
 /// 1 where a pair of all rows and heads fails.
@@ -79,9 +94,10 @@ Evidence part_of(const Evidence& whole, const std::vector<Index>& rows,
 Evidence gather_evidence(const WrongResult& wrong, const FailingRows& failing) {
   const Index num_rows = wrong.truth.lse.rows();
   const Index num_heads = wrong.truth.lse.cols();
-  const std::vector<Index> heads = choose(failing.heads(), kFailingHeads, num_heads, kRightHeads);
+  const std::vector<Index> heads =
+      choose(failing.heads(), kFailingHeads, failing.heads(), num_heads, kRightHeads);
   const std::vector<Index> rows =
-      choose(rows_of(failing, heads), kFailingRows, num_rows, kRightRows);
+      choose(rows_of(failing, heads), kFailingRows, failing.rows(), num_rows, kRightRows);
 
   Evidence evidence{wrong, pick(wrong.truth, rows, heads), {}, {}, {}, {}, {}};
   if (wrong.out.rows() > 0) evidence.out = pick(wrong.out, rows, heads);
@@ -107,11 +123,15 @@ Evidence first_glance(const Evidence& evidence) {
 Fit measure(const Evidence& evidence, const AttentionRows& expected) {
   const Tolerances& tolerances = evidence.wrong.tolerances;
   Fit fit;
-  for (Index i = 0; i < expected.lse.rows(); ++i) {
-    for (Index h = 0; h < expected.lse.cols(); ++h) {
+  for (Index h = 0; h < expected.lse.cols(); ++h) {
+    const bool head_fails =
+        !evidence.out_fails.col(h).isZero() || !evidence.lse_fails.col(h).isZero();
+    for (Index i = 0; i < expected.lse.rows(); ++i) {
       const bool out_fails = evidence.out_fails(i, h) != 0;
       const bool lse_fails = evidence.lse_fails(i, h) != 0;
-      Misfit& right = out_fails || lse_fails ? fit.beside : fit.elsewhere;
+      Misfit& right = out_fails || lse_fails ? fit.beside
+                      : head_fails           ? fit.other_rows
+                                             : fit.other_heads;
       if (evidence.out.rows() > 0) {
         (out_fails ? fit.out : right)
             .add(out_pair_error(tolerances, evidence.out.view().at(i, h),

@@ -34,7 +34,8 @@ struct Evidence {
   }
 };
 
-/// At most 24 failing and 8 other rows, 4 failing and 2 other heads, evenly spread.
+/// At most 24 failing rows and 8 others, evenly spread, 8 right beside failing ones; 4 failing
+/// heads and 4 others.
 [[nodiscard]] Evidence gather_evidence(const WrongResult& wrong, const FailingRows& failing);
 
 /// Two of the failing pairs of each quantity: enough to see that most mistakes do not fit.
@@ -54,10 +55,11 @@ template <class Number>
 
 /// How far the evidence is from what it is held against.
 struct Fit {
-  Misfit out;        ///< where out fails
-  Misfit lse;        ///< where lse fails
-  Misfit beside;     ///< out where only lse fails, and lse where only out does
-  Misfit elsewhere;  ///< out and lse of pairs that do not fail
+  Misfit out;          ///< where out fails
+  Misfit lse;          ///< where lse fails
+  Misfit beside;       ///< out where only lse fails, and lse where only out does
+  Misfit other_rows;   ///< out and lse of right pairs, in heads of which other rows fail
+  Misfit other_heads;  ///< the same in heads of which no row fails
 
   /// The larger mean error of what fails.
   [[nodiscard]] double error() const { return std::max(out.rms(), lse.rms()); }

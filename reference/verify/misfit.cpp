@@ -17,7 +17,7 @@ double Misfit::rms() const {
 }
 
 bool explains(const Misfit& with, const Misfit& without) {
-  const double share = with.worst() <= 1 ? 1.0 / 3 : 1.0 / 10;
+  const double share = with.worst() <= 1 ? 1.0 / 3 : 1.0 / 30;
   return without.count() > 0 && with.rms() <= share * without.rms();
 }
 

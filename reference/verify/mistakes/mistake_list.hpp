@@ -35,6 +35,7 @@ struct Variant {
 struct Mistake {
   std::string_view name;
   std::vector<Variant> (*variants)(const Evidence&);  ///< none where it cannot be made
+  bool is_rows = false;  ///< it is told by the rows in which it is made: never in others alone
 };
 
 /// All of them.
