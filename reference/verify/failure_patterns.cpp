@@ -13,6 +13,11 @@ namespace {
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
 
+/// A NaN has a sign that says nothing.
+std::string in_words(double value) {
+  return std::isnan(value) ? "NaN" : fmt::format("{:.6g}", value);
+}
+
 bool same_value(double a, double b) {
   return a == b || (std::isnan(a) && std::isnan(b));
 }
@@ -41,8 +46,8 @@ std::string one_element(const WrongResult& wrong, const FailingPair& pair) {
     std::vector<double> mended(candidate, candidate + head_dim);
     mended[static_cast<std::size_t>(d)] = truth[d];
     if (!(out_pair_error(wrong.tolerances, mended.data(), truth, head_dim) <= 1)) continue;
-    return fmt::format("one bad element: {:.6g} at row {} head {} element {} of out (truth {:.6g})",
-                       candidate[d], wrong.truth.rows[static_cast<std::size_t>(pair.row)],
+    return fmt::format("one bad element: {} at row {} head {} element {} of out (truth {:.6g})",
+                       in_words(candidate[d]), wrong.truth.rows[static_cast<std::size_t>(pair.row)],
                        wrong.truth.heads[static_cast<std::size_t>(pair.head)], d, truth[d]);
   }
   return {};
@@ -55,8 +60,8 @@ std::string one_bad_value(const WrongResult& wrong, const FailingRows& failing) 
   if (failing.lse.pairs.size() != 1 || !failing.out.pairs.empty()) return {};
   const FailingPair& pair = failing.lse.pairs[0];
   return fmt::format(
-      "one bad value: lse is {:.6g} at row {} head {} (truth {:.6g})",
-      wrong.lse(pair.row, pair.head), wrong.truth.rows[static_cast<std::size_t>(pair.row)],
+      "one bad value: lse is {} at row {} head {} (truth {:.6g})", wrong.lse(pair.row, pair.head),
+      wrong.truth.rows[static_cast<std::size_t>(pair.row)],
       wrong.truth.heads[static_cast<std::size_t>(pair.head)], wrong.truth.lse(pair.row, pair.head));
 }
 
@@ -144,10 +149,10 @@ std::string never_written(const WrongResult& wrong, const FailingRows& failing) 
   }
   const bool lse_alone = failing.out.pairs.empty();
   if (lse_alone)
-    return lse ? fmt::format("lse never written: it is {} in all that fail", *lse) : "";
+    return lse ? fmt::format("lse never written: it is {} in all that fail", in_words(*lse)) : "";
   if (!out || (!failing.lse.pairs.empty() && !lse)) return {};
-  std::string text = fmt::format("rows never written: every element of out is {}", *out);
-  if (lse) text += fmt::format(", and lse is {}", *lse);
+  std::string text = fmt::format("rows never written: every element of out is {}", in_words(*out));
+  if (lse) text += fmt::format(", and lse is {}", in_words(*lse));
   return text;
 }
 

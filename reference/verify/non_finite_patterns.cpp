@@ -168,13 +168,14 @@ std::vector<std::string> find_non_finite_patterns(const Evidence& evidence,
   const WrongResult& wrong = evidence.wrong;
   if (auto text = hidden_nan(wrong, failing); !text.empty()) return {text};
   std::vector<std::string> causes = overflows(measure_pairs(evidence));
-  if (auto text = padding(wrong, failing); !text.empty()) causes.push_back(std::move(text));
+  const std::string from_padding = padding(wrong, failing);
   if (auto text = sum_is_zero(wrong, failing); causes.empty() && !text.empty()) return {text};
   // A row that nobody writes lacks its lse too.
   const bool lse_right = wrong.lse.rows() > 0 && failing.lse.pairs.empty();
   if (auto text = never_written(wrong, failing); !text.empty() && !lse_right) {
     causes.push_back(std::move(text));
   }
+  if (!from_padding.empty()) causes.push_back(from_padding);
   return causes;
 }
 

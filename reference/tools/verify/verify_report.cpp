@@ -124,11 +124,11 @@ std::string coverage_text(const Coverage& coverage) {
   return coverage.decode ? text + ", and decode" : text;
 }
 
-/// "pass  99.98 %" or "FAIL  0.9871": digits are cut off, so that only all is 100 %.
+/// "pass 99.98 %" or "FAIL 0.9871". Digits of shares are cut off, so that only all is 100 %.
 std::string check_text(const FieldCheck& check, bool is_cosine) {
-  const double cut = std::floor(check.figure * 1e4) / 1e4;
   return fmt::format("{} {}", check.pass ? "pass" : "FAIL",
-                     is_cosine ? fmt::format("{:.4f}", cut) : fmt::format("{:.2f} %", 100 * cut));
+                     is_cosine ? fmt::format("{:.4f}", check.figure)
+                               : fmt::format("{:.2f} %", std::floor(check.figure * 1e4) / 100));
 }
 
 /// What others would have said: a line a rank.
