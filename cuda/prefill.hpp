@@ -19,8 +19,10 @@ struct GpuRank {
   const BlockLayout& layout;  ///< made by method_layout
   DeviceCommunicator& communicator;
   OnPart on_part{};
-  Stream stream{};    ///< all of the rank's work but what is exchanged
-  Stream exchange{};  ///< exchanges, so that they pass while other work goes on
+  Stream stream{};  ///< all of the rank's work but what is exchanged
+  /// Exchanges, so that they pass while other work goes on. An attention kernel fills the GPU: what
+  /// is not taken first would wait for its end.
+  Stream exchange{Urgency::kFirst};
   MatrixProducts products{};
 
   [[nodiscard]] const RankLayout& rank_layout() const {

@@ -10,10 +10,13 @@
 
 namespace apb::cuda {
 
+/// Whose blocks the device takes first when several streams have work.
+enum class Urgency { kUsual, kFirst };
+
 /// Owns a stream of the current device, which does not wait for the legacy default stream.
 class Stream {
  public:
-  Stream() : stream_(create()) {}
+  explicit Stream(Urgency urgency = Urgency::kUsual) : stream_(create(urgency)) {}
   [[nodiscard]] cudaStream_t get() const { return stream_.get(); }
 
   /// Waits until all work given so far is done. \throws CudaError if some of it failed
@@ -23,9 +26,12 @@ class Stream {
   struct Destroy {
     void operator()(cudaStream_t stream) const { cudaStreamDestroy(stream); }
   };
-  static cudaStream_t create() {
+  static cudaStream_t create(Urgency urgency) {
+    int usual = 0, first = 0;
+    check(cudaDeviceGetStreamPriorityRange(&usual, &first));
     cudaStream_t stream = nullptr;
-    check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    check(cudaStreamCreateWithPriority(&stream, cudaStreamNonBlocking,
+                                       urgency == Urgency::kFirst ? first : usual));
     return stream;
   }
   std::unique_ptr<std::remove_pointer_t<cudaStream_t>, Destroy> stream_;

@@ -26,8 +26,9 @@ with h5py.File(sys.argv[1]) as case, h5py.File(sys.argv[2], "a") as candidate:
         importance = np.max([padded[i:i + len(score)] for i in range(2 * len(beyond) + 1)], axis=0)
         in_anchor = own < case.attrs["anchor_len"]  # rank 0's first tokens, which every other rank holds
         importance[in_anchor] = -np.inf
-        num_kept = min(case.attrs["num_kept"], np.count_nonzero(~in_anchor))
-        best = np.argsort(-importance, axis=0, kind="stable")[:num_kept]  # a tie goes to the earlier token
+        num_kept = case.attrs["num_kept"]  # or as many as there are
+        first = np.count_nonzero(in_anchor)  # a NaN comes last, but before what is no candidate
+        best = first + np.argsort(-importance[first:], axis=0, kind="stable")[:num_kept]  # ties: the earlier token
         for what, values in (("importance", importance), ("kept_positions", np.sort(own[best], axis=0).T)):
             candidate.pop(f"{name}/{what}", None)  # of an earlier run
             candidate[f"{name}/{what}"] = values

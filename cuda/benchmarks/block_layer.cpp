@@ -1,5 +1,6 @@
 #include "cuda/benchmarks/block_layer.hpp"
 
+#include "cuda/benchmarks/document_rows.hpp"
 #include "cuda/benchmarks/random_values.hpp"
 
 namespace apb::cuda {
@@ -13,15 +14,15 @@ std::vector<Index> positions_of(const RankLayout& layout) {
 
 }  // namespace
 
-BlockLayer::BlockLayer(Method method, ApbConfig config, int rank,
+BlockLayer::BlockLayer(Method method, ApbConfig config, DeviceCommunicator& communicator,
                        const DeviceModel<Bfloat16>& model)
     : method_(method),
       config_(std::move(config)),
       layouts_(method_layout(method, config_)),
       model_(model),
-      communicator_(rank, config_.num_ranks),
-      rank_{config_, layouts_, communicator_},
-      room_(model.shape, positions_of(layout()), rank_.stream.get()),
+      rank_{config_, layouts_, communicator},
+      positions_(positions_of(layout())),
+      room_(model.shape, positions_, rank_.stream.get()),
       passing_(rank_, model.retaining_hidden),
       kept_(kept_of_layer(rank_)) {
   fill_normal(passing_.gathered.data(), static_cast<Index>(passing_.gathered.size()), 1, 5,
@@ -29,8 +30,7 @@ BlockLayer::BlockLayer(Method method, ApbConfig config, int rank,
 }
 
 void BlockLayer::fill_inputs() {
-  fill_normal(room_.hidden.data(), static_cast<Index>(room_.hidden.size()), 1, 6,
-              rank_.stream.get());
+  fill_document_rows(room_.hidden_rows(), positions_, rank_.stream.get());
 }
 
 LayerRun BlockLayer::run(const std::function<void(cudaStream_t)>& before) {

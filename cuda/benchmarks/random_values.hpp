@@ -12,7 +12,9 @@ namespace apb::cuda {
 
 /// Enqueues normally distributed values of mean 0: the same for the same seed, whatever the device.
 /// T is Bfloat16.
+/// \param first values are those that stand from here on in an endless row of them
 template <class T>
-void fill_normal(T* values, Index count, double deviation, std::uint64_t seed, cudaStream_t stream);
+void fill_normal(T* values, Index count, double deviation, std::uint64_t seed, cudaStream_t stream,
+                 Index first = 0);
 
 }  // namespace apb::cuda

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "cuda/benchmarks/document_rows.hpp"
 #include "cuda/benchmarks/random_values.hpp"
 
 namespace apb::cuda {
@@ -13,11 +14,13 @@ std::size_t size(Index count) {
 
 }  // namespace
 
-RingLayer::RingLayer(Index doc_len, int num_ranks, int rank, const DeviceModel<Bfloat16>& model)
+RingLayer::RingLayer(Index doc_len, int num_ranks, int rank, const DeviceModel<Bfloat16>& model,
+                     RingMessages* messages)
     : rank_(rank),
       num_ranks_(num_ranks),
       chunks_(equal_chunks(0, doc_len, 2 * Index{num_ranks})),
       model_(model),
+      messages_(messages),
       room_(model.shape, positions(), stream_.get()),
       others_(size(2 * num_ranks * most_rows() * model.shape.num_kv_heads * model.shape.head_dim)),
       sum_out_(size(room_.rows * room_.num_q_heads * room_.head_dim)),
@@ -34,12 +37,18 @@ std::vector<Index> RingLayer::positions() const {
   return positions;
 }
 
+DeviceRows<Bfloat16> RingLayer::message(int owner, int half) const {
+  const Index columns = room_.num_kv_heads * room_.head_dim;
+  return DeviceRows<Bfloat16>::dense(
+      others_.data() + (2 * Index{owner} + half) * most_rows() * columns,
+      early_rows(owner) + late_rows(owner), columns);
+}
+
 KeysAndValues<Bfloat16> RingLayer::received(int owner) const {
-  const Index rows = early_rows(owner) + late_rows(owner);
-  const Index elements = most_rows() * room_.num_kv_heads * room_.head_dim;
-  const auto half = [&](Index which) {
-    return DeviceHeads<const Bfloat16>::rows_first(others_.data() + (2 * owner + which) * elements,
-                                                   rows, room_.num_kv_heads, room_.head_dim);
+  const auto half = [&](int which) {
+    const DeviceRows<Bfloat16> rows = message(owner, which);
+    return DeviceHeads<const Bfloat16>::rows_first(rows.data, rows.rows, room_.num_kv_heads,
+                                                   room_.head_dim);
   };
   return {half(0), half(1)};
 }
@@ -95,7 +104,7 @@ void RingLayer::attend_step(int step) {
 
 RingRun RingLayer::run(const std::function<void(cudaStream_t)>& before) {
   const cudaStream_t stream = stream_.get();
-  fill_normal(room_.hidden.data(), static_cast<Index>(room_.hidden.size()), 1, 6, stream);
+  fill_document_rows(room_.hidden_rows(), positions(), stream);
   before(stream);
   LayerMarks marks(stream);
   const OnPart done = [&](LayerPart part) { marks.done(part); };
@@ -104,8 +113,17 @@ RingRun RingLayer::run(const std::function<void(cudaStream_t)>& before) {
   done(LayerPart::kRope);
   std::vector<Event> steps(size(num_ranks_ + 1));
   steps[0].record(stream);
+  if (messages_ != nullptr) {
+    messages_->begin(*this, stream);
+    done(LayerPart::kSelection);  // of the own message: its packing
+  }
   for (int step = 0; step < num_ranks_; ++step) {
+    if (messages_ != nullptr && step > 0) {
+      messages_->await(step, stream);
+      done(LayerPart::kCommunication);
+    }
     attend_step(step);
+    done(LayerPart::kAttention);
     steps[size(step + 1)].record(stream);
   }
   round_sums(sum_out_.data(), static_cast<Index>(sum_out_.size()), room_.attention_out.data(),

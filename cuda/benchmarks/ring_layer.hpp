@@ -17,12 +17,35 @@ struct RingRun {
   double total_s = 0;
 };
 
-/// A rank with random activations and random keys and values of all others.
+class RingLayer;
+
+/// What brings the other ranks' keys and values (RingLayer::message).
+class RingMessages {
+ public:
+  RingMessages() = default;
+  RingMessages(const RingMessages&) = delete;
+  RingMessages& operator=(const RingMessages&) = delete;
+  RingMessages(RingMessages&&) = delete;
+  RingMessages& operator=(RingMessages&&) = delete;
+  virtual ~RingMessages() = default;
+
+  /// Enqueues the way of all messages around the ring: what this rank's own holds, after RoPE, has
+  /// been enqueued on `stream`.
+  virtual void begin(const RingLayer& layer, cudaStream_t stream) = 0;
+  /// Work given to `stream` from now on starts when the message of this step has arrived.
+  virtual void await(int step, cudaStream_t stream) = 0;
+};
+
+/// A rank with random activations, the same at the same position of the document whichever rank has
+/// them, and random keys and values of all others until messages bring their own.
 class RingLayer {
  public:
-  /// \param model of one layer; must outlive this
+  /// \param model    of one layer; must outlive this
+  /// \param messages null: no partner is there, and what lies in the messages' places is read. Must
+  ///                 outlive this
   /// \throws CudaError if there is not enough memory
-  RingLayer(Index doc_len, int num_ranks, int rank, const DeviceModel<Bfloat16>& model);
+  RingLayer(Index doc_len, int num_ranks, int rank, const DeviceModel<Bfloat16>& model,
+            RingMessages* messages = nullptr);
 
   /// Runs the layer once and waits. \param before called when the inputs lie there
   RingRun run(const std::function<void(cudaStream_t)>& before);
@@ -31,11 +54,15 @@ class RingLayer {
   [[nodiscard]] int num_ranks() const { return num_ranks_; }
   [[nodiscard]] const LayerRoom<Bfloat16>& room() const { return room_; }
   [[nodiscard]] const DeviceBuffer<float>& lse() const { return sum_lse_; }
+  [[nodiscard]] std::vector<Index> positions() const;  ///< of the rows: early chunk, then late
   /// Rows of a rank's early and late chunk.
   [[nodiscard]] Index early_rows(int rank) const { return chunk_rows(rank); }
   [[nodiscard]] Index late_rows(int rank) const { return chunk_rows(2 * num_ranks_ - 1 - rank); }
-  /// What a rank's message holds, early rows first; not this rank's own.
+  /// What a rank's message holds, early rows first; not this rank's own, unless `messages` put it
+  /// there.
   [[nodiscard]] KeysAndValues<Bfloat16> received(int owner) const;
+  /// The keys (half 0) or values (half 1) of a rank's message, where they lie, dense.
+  [[nodiscard]] DeviceRows<Bfloat16> message(int owner, int half) const;
   /// Bytes of a message of `owner`'s.
   [[nodiscard]] std::size_t message_bytes(int owner) const;
   /// The rank whose message is used in a step, from 1.
@@ -47,12 +74,12 @@ class RingLayer {
   }
   /// Rows that any rank may hold: no chunk is longer than the first.
   [[nodiscard]] Index most_rows() const { return 2 * chunk_rows(0); }
-  [[nodiscard]] std::vector<Index> positions() const;
   void attend_step(int step);
 
   int rank_, num_ranks_;
   std::vector<Chunk> chunks_;  ///< of the document, 2 num_ranks
   const DeviceModel<Bfloat16>& model_;
+  RingMessages* messages_;
   Stream stream_;
   MatrixProducts products_;
   LayerRoom<Bfloat16> room_;

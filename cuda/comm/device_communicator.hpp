@@ -56,6 +56,12 @@ class DeviceCommunicator {
   virtual void do_send(int to, const void* data, std::size_t bytes, cudaStream_t stream) = 0;
   virtual void do_receive(int from, void* data, std::size_t bytes, cudaStream_t stream) = 0;
 
+  /// For exchanges of a derived class's own.
+  void count_bytes(std::size_t received, std::size_t sent) {
+    bytes_received_ += static_cast<std::int64_t>(received);
+    bytes_sent_ += static_cast<std::int64_t>(sent);
+  }
+
  private:
   std::int64_t bytes_received_ = 0;
   std::int64_t bytes_sent_ = 0;

@@ -1,68 +1,73 @@
 #include "cuda/comm/nccl_communicator.hpp"
 
-#include <nccl.h>
-
 #include <cstdlib>
 #include <exception>
-#include <type_traits>
 
-#include "cuda/error.hpp"
+#include "cuda/comm/check_nccl.hpp"
 
 namespace apb::cuda {
-namespace {
 
-void check_nccl(ncclResult_t status,
-                const std::source_location& where = std::source_location::current()) {
-  if (status == ncclSuccess) return;
-  throw LibraryError(
-      "NCCL", fmt::format("{} ({})", ncclGetErrorString(status), ncclGetLastError(nullptr)), where);
+NcclCommunicator::NcclCommunicator(Communicator& world)
+    : rank_(world.rank()), num_ranks_(world.num_ranks()) {
+  ncclUniqueId id{};
+  if (rank_ == 0) check_nccl(ncclGetUniqueId(&id));
+  world.broadcast<char>(0, id.internal);
+  ncclComm_t made = nullptr;
+  check_nccl(ncclCommInitRank(&made, num_ranks_, id, rank_));
+  nccl_.reset(made);
 }
 
-class NcclCommunicator final : public DeviceCommunicator {
- public:
-  explicit NcclCommunicator(Communicator& world)
-      : rank_(world.rank()), num_ranks_(world.num_ranks()) {
-    ncclUniqueId id{};
-    if (rank_ == 0) check_nccl(ncclGetUniqueId(&id));
-    world.broadcast<char>(0, id.internal);
-    ncclComm_t made = nullptr;
-    check_nccl(ncclCommInitRank(&made, num_ranks_, id, rank_));
-    nccl_.reset(made);
+void NcclCommunicator::all_to_all(const void* send, void* received, std::size_t bytes,
+                                  cudaStream_t stream) {
+  NcclGroup group;
+  for (int other = 0; other < num_ranks_; ++other) {
+    const std::size_t at = static_cast<std::size_t>(other) * bytes;
+    check_nccl(
+        ncclSend(static_cast<const std::byte*>(send) + at, bytes, ncclInt8, other, get(), stream));
+    check_nccl(
+        ncclRecv(static_cast<std::byte*>(received) + at, bytes, ncclInt8, other, get(), stream));
   }
+  group.end();
+}
 
-  [[nodiscard]] int rank() const override { return rank_; }
-  [[nodiscard]] int num_ranks() const override { return num_ranks_; }
-
- protected:
-  void do_all_gather(const void* mine, void* all, std::size_t bytes, cudaStream_t stream) override {
-    check_nccl(ncclAllGather(mine, all, bytes, ncclInt8, nccl_.get(), stream));
+void NcclCommunicator::pass_on(std::span<const Passed> messages, cudaStream_t stream) {
+  const int next = (rank_ + 1) % num_ranks_, before = (rank_ + num_ranks_ - 1) % num_ranks_;
+  NcclGroup group;
+  for (const Passed& message : messages) {
+    check_nccl(ncclSend(message.send, message.send_bytes, ncclInt8, next, get(), stream));
+    check_nccl(ncclRecv(message.received, message.received_bytes, ncclInt8, before, get(), stream));
   }
-  void do_send(int to, const void* data, std::size_t bytes, cudaStream_t stream) override {
-    check_nccl(ncclSend(data, bytes, ncclInt8, to, nccl_.get(), stream));
+  group.end();
+}
+
+void NcclCommunicator::all_reduce(Bfloat16* values, std::size_t count, cudaStream_t stream) {
+  check_nccl(ncclAllReduce(values, values, count, ncclBfloat16, ncclSum, get(), stream));
+}
+
+void NcclCommunicator::do_all_gather(const void* mine, void* all, std::size_t bytes,
+                                     cudaStream_t stream) {
+  check_nccl(ncclAllGather(mine, all, bytes, ncclInt8, get(), stream));
+}
+
+void NcclCommunicator::do_send(int to, const void* data, std::size_t bytes, cudaStream_t stream) {
+  check_nccl(ncclSend(data, bytes, ncclInt8, to, get(), stream));
+}
+
+void NcclCommunicator::do_receive(int from, void* data, std::size_t bytes, cudaStream_t stream) {
+  check_nccl(ncclRecv(data, bytes, ncclInt8, from, get(), stream));
+}
+
+// In a rank that fails, exchanges may be under way that the others will never take part in:
+// destroying would wait for them.
+void NcclCommunicator::Destroy::operator()(ncclComm* communicator) const {
+  if (std::uncaught_exceptions() > 0) {
+    ncclCommAbort(communicator);
+  } else {
+    ncclCommDestroy(communicator);
   }
-  void do_receive(int from, void* data, std::size_t bytes, cudaStream_t stream) override {
-    check_nccl(ncclRecv(data, bytes, ncclInt8, from, nccl_.get(), stream));
-  }
+}
 
- private:
-  /// In a rank that fails, exchanges may be under way that the others will never take part in:
-  /// destroying would wait for them.
-  struct Destroy {
-    void operator()(ncclComm_t communicator) const {
-      if (std::uncaught_exceptions() > 0) {
-        ncclCommAbort(communicator);
-      } else {
-        ncclCommDestroy(communicator);
-      }
-    }
-  };
-  int rank_, num_ranks_;
-  std::unique_ptr<std::remove_pointer_t<ncclComm_t>, Destroy> nccl_;
-};
-
-}  // namespace
-
-std::unique_ptr<DeviceCommunicator> nccl_communicator(Communicator& world) {
+std::unique_ptr<NcclCommunicator> nccl_communicator(Communicator& world) {
   // NCCL reads its settings once; what the user has set stays.
   setenv("NCCL_NVLS_ENABLE", "0", 0);
   return std::make_unique<NcclCommunicator>(world);

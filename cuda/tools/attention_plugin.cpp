@@ -77,17 +77,23 @@ int attend_call(const apb_attention_call& call) {
   return APB_OK;
 }
 
+bool is_supported(const apb_attention_call& call) {
+  return (call.head_dim == 64 || call.head_dim == 128) &&
+         (call.dtype == APB_BFLOAT16 || call.dtype == APB_FLOAT16);
+}
+
 int launch(const apb_attention_call& call) {
-  if (call.head_dim != 64 && call.head_dim != 128) return APB_UNSUPPORTED;
-  if (call.dtype == APB_BFLOAT16) return attend_call<Bfloat16>(call);
-  if (call.dtype == APB_FLOAT16) return attend_call<Float16>(call);
-  return APB_UNSUPPORTED;
+  return call.dtype == APB_BFLOAT16 ? attend_call<Bfloat16>(call) : attend_call<Float16>(call);
 }
 
 }  // namespace
 }  // namespace apb::cuda
 
 extern "C" int apb_attention(const apb_attention_call* call) {
+  // Before a GPU is opened.
+  if (call->abi_version == APB_ABI_VERSION && !apb::cuda::is_supported(*call)) {
+    return APB_UNSUPPORTED;
+  }
   try {
     return attend_on_device(call, apb::cuda::launch);
   } catch (const std::exception& error) {

@@ -67,7 +67,7 @@ template <class T>
 ExitStatus run_job(const RankEnvironment& process, Transport transport, const nlohmann::json& job) {
   const auto source = job.at("model").get<ModelSource>();
   const auto request = job.at("request").get<EvaluationRequest>();
-  choose_gpu(process.communicator.rank(), process.ranks_on_node);
+  choose_gpu(process.communicator);
   const Stream stream;
   const DeviceModel<T> model = to_device<T>(source.weights<float>(), stream.get());
   stream.synchronize();

@@ -69,14 +69,16 @@ void add_tile(const apb_attention_call& call, const apb_segment& segment, int64_
   for (float& element : state.out) element *= shrink;
   state.sum *= shrink;
   state.max = max;
+  float sum = 0;  // of the tile: thousands of weights added one by one would lose bits
   for (int64_t key_row = begin; key_row < end; ++key_row) {
     const float weight = std::exp(weights[static_cast<size_t>(key_row - begin)] - max);
     const auto rounded = static_cast<float>(Element::from(weight));
     const auto* value = at<const Element>(segment.value, batch, key_row, kv_head);
-    state.sum += weight;
+    sum += weight;
     for (size_t d = 0; d < state.out.size(); ++d)
       state.out[d] += rounded * static_cast<float>(value[d]);
   }
+  state.sum += sum;
 }
 
 template <class Element>

@@ -5,19 +5,26 @@
 #include <limits>
 
 #include "reference/attention/block_scores.hpp"
+#include "reference/case_makers/hard_scores.hpp"
 #include "reference/core/error.hpp"
 
 namespace apb {
 namespace {
 
-constexpr std::array<std::pair<Adversary, std::string_view>, 7> kAdversaries{
+constexpr std::array<std::pair<Adversary, std::string_view>, 13> kAdversaries{
     {{Adversary::kHugeLogits, "huge-logits"},
      {Adversary::kTinyLogits, "tiny-logits"},
      {Adversary::kTies, "ties"},
      {Adversary::kSignedZeros, "signed-zeros"},
      {Adversary::kNanOutside, "nan-outside"},
      {Adversary::kOffTile, "off-tile"},
-     {Adversary::kEmptySegments, "empty-segments"}}};
+     {Adversary::kEmptySegments, "empty-segments"},
+     {Adversary::kShared8Bits, "shared-8-bits"},
+     {Adversary::kShared16Bits, "shared-16-bits"},
+     {Adversary::kMoreTiesThanKept, "more-ties-than-kept"},
+     {Adversary::kReluZeros, "relu-zeros"},
+     {Adversary::kAllEqual, "all-equal"},
+     {Adversary::kNanWinners, "nan-winners"}}};
 
 HeadsTensor<double> random_heads(ValueType type, Index rows, Index heads, Index head_dim,
                                  SeededRandom& random) {
@@ -83,9 +90,7 @@ void spoil(Adversary adversary, RowTensors& rows, bool is_block, SeededRandom& r
     case Adversary::kNanOutside:
       if (is_block) put_nan_last(rows);
       break;
-    case Adversary::kNone:
-    case Adversary::kOffTile:
-    case Adversary::kEmptySegments:
+    default:
       break;
   }
 }
@@ -156,7 +161,18 @@ std::string adversary_names() {
 
 ApbConfig default_lengths(Adversary adversary) {
   ApbConfig lengths;
-  if (adversary == Adversary::kOffTile) {
+  lengths.num_q_heads = 8;
+  lengths.num_kv_heads = 2;
+  lengths.head_dim = 64;
+  if (has_hard_scores(adversary)) {
+    lengths.block_lens = {6000, 2500};
+    lengths.anchor_len = 16;
+    lengths.query_len = 4;
+    lengths.num_kept = 1000;
+    lengths.pool_kernel = 1;
+    lengths.num_q_heads = 2;
+    lengths.head_dim = 16;
+  } else if (adversary == Adversary::kOffTile) {
     lengths.block_lens = {129, 127, 65, 63};
     lengths.anchor_len = 33;
     lengths.query_len = 7;
@@ -191,10 +207,16 @@ CaseFile random_case(Method method, const ApbConfig& config, ValueType type, Adv
   const BlockLayout layout = make_block_layout(config);
   RowTensors anchor = random_rows(config, type, layout.ranks.back().anchor_rows, random);
   spoil(adversary, anchor, false, random);
+  if (has_hard_scores(adversary)) score_by_first_channel(anchor.query);
   std::vector<RowTensors> inputs;
   for (const RankLayout& rank : layout.ranks) {
     RowTensors rows = random_rows(config, type, rank.block_len, random);
     spoil(adversary, rows, true, random);
+    if (has_hard_scores(adversary)) {
+      write_scores(
+          hard_scores(adversary, type, rank.block_len, config.num_kv_heads, rank.num_kept, random),
+          rows.key);
+    }
     if (rank.anchor_rows > 0) {
       rows = {stacked(anchor.query, rows.query), stacked(anchor.key, rows.key),
               stacked(anchor.value, rows.value)};
@@ -206,7 +228,10 @@ CaseFile random_case(Method method, const ApbConfig& config, ValueType type, Adv
     retaining = random_retaining(config, type, layout, inputs, random);
   }
   CaseFile case_file = make_case(method, config, type, 0, std::move(inputs), std::move(retaining));
-  if (adversary == Adversary::kSignedZeros) sign_zero_importance(case_file);
+  if (adversary == Adversary::kSignedZeros || adversary == Adversary::kReluZeros ||
+      adversary == Adversary::kNanWinners) {
+    sign_zero_importance(case_file);
+  }
   if (decode) {
     RowTensors query_rows = random_rows(config, type, config.query_len, random);
     spoil(adversary, query_rows, false, random);

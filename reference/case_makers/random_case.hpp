@@ -19,6 +19,13 @@ enum class Adversary {
   kNanOutside,     ///< NaN in the last key and value of a block: only the last row sees it
   kOffTile,        ///< lengths beside every tile
   kEmptySegments,  ///< ranks without a block, ranks that pass nothing
+  // Scores that a top-k may get wrong (hard_scores.hpp).
+  kShared8Bits,       ///< many scores that share their upper 8 bits
+  kShared16Bits,      ///< thousands of distinct scores that share their upper 16 bits
+  kMoreTiesThanKept,  ///< more equal scores at the border than there is room for
+  kReluZeros,         ///< most are zeros, of both signs, and some of these are kept
+  kAllEqual,
+  kNanWinners,  ///< NaN and zeros of both signs among what is kept
 };
 
 /// \throws BadInput on an unknown name, listing the known ones
@@ -26,7 +33,8 @@ enum class Adversary {
 /// Names of all, for a help text.
 [[nodiscard]] std::string adversary_names();
 
-/// Lengths that an option may still change. kOffTile and kEmptySegments have their own.
+/// Lengths and heads that an option may still change. Kinds with hard scores have thousands of
+/// candidates, which are small, and no pooling.
 [[nodiscard]] ApbConfig default_lengths(Adversary adversary);
 
 /// Rows of bell-shaped numbers (mean 0, variance 1), rounded.

@@ -31,7 +31,8 @@ enum apb_dtype { APB_FLOAT32 = 1, APB_BFLOAT16 = 2, APB_FLOAT16 = 3 };
 /// What apb_attention returns. Any other value is a failure and is shown.
 enum apb_status {
   APB_OK = 0,
-  APB_UNSUPPORTED = 1 /* this element type or shape is not for this kernel: nothing is judged */
+  APB_UNSUPPORTED =
+      1 /* this element type or shape is not for this kernel: not judged, but listed */
 };
 
 /// Elements [batch, rows, heads, head_dim]; those of one head are contiguous. Strides in bytes.

@@ -121,20 +121,11 @@ std::vector<Explanation> explain_by_mistakes(const Evidence& evidence, const Fit
   return apart;
 }
 
-bool all_finite(const HeadsView<const double>& tensor) {
-  for (Index head = 0; head < tensor.heads; ++head) {
-    if (!head_matrix(tensor, head).allFinite()) return false;
-  }
-  return true;
-}
-
 /// Whether numbers tell mistakes apart: where the inputs hold NaN, every mistake that lets it in
 /// makes the same one.
 bool can_tell_apart(const WrongResult& wrong, const FailingRows& failing) {
   if (failing.out.has_numbers() || failing.lse.has_numbers()) return true;
-  return std::all_of(wrong.setup.keys.begin(), wrong.setup.keys.end(), [](const auto& stretch) {
-    return all_finite(stretch.key) && all_finite(stretch.value);
-  });
+  return inputs_are_finite(wrong.setup);
 }
 
 std::string describe_rows(const WrongResult& wrong, const FailingPart& part) {

@@ -52,8 +52,8 @@ Matrix<char> flags(const FailingPart& part, Index rows, Index heads) {
   return fails;
 }
 
-std::vector<Place> failing_pairs(const Matrix<char>& fails) {
-  std::vector<Place> pairs;
+std::vector<PairPlace> failing_pairs(const Matrix<char>& fails) {
+  std::vector<PairPlace> pairs;
   for (Index i = 0; i < fails.rows(); ++i) {
     for (Index h = 0; h < fails.cols(); ++h) {
       if (fails(i, h) != 0) pairs.push_back({i, h});
@@ -118,6 +118,17 @@ Evidence first_glance(const Evidence& evidence) {
     }
   }
   return part_of(evidence, {rows.begin(), rows.end()}, {heads.begin(), heads.end()});
+}
+
+bool inputs_are_finite(const AttentionSetup& setup) {
+  const auto finite = [](const HeadsView<const double>& tensor) {
+    bool all = true;
+    for (Index head = 0; head < tensor.heads; ++head) all &= head_matrix(tensor, head).allFinite();
+    return all;
+  };
+  return std::all_of(setup.keys.begin(), setup.keys.end(), [&](const KeyStretch& stretch) {
+    return finite(stretch.key) && finite(stretch.value);
+  });
 }
 
 Fit measure(const Evidence& evidence, const AttentionRows& expected) {

@@ -3,6 +3,7 @@
 /// What mistakes are tried on: some rows and heads of a wrong result, most of which fail.
 
 #include <algorithm>
+#include <limits>
 
 #include "reference/verify/failing_rows.hpp"
 #include "reference/verify/misfit.hpp"
@@ -10,7 +11,7 @@
 namespace apb {
 
 /// A row and a head, by their places in an evidence.
-struct Place {
+struct PairPlace {
   Index row = 0;
   Index head = 0;
 };
@@ -19,17 +20,17 @@ struct Place {
 /// others alone.
 struct Evidence {
   const WrongResult& wrong;
-  AttentionRows truth;         ///< of these rows and heads
-  HeadsTensor<double> out;     ///< the candidate's there; empty: not given
-  Matrix<double> lse;          ///< the candidate's there; empty: not given
-  Matrix<char> out_fails;      ///< [rows, heads], 1 or 0
-  Matrix<char> lse_fails;      ///< [rows, heads], 1 or 0
-  std::vector<Place> failing;  ///< of which out or lse fails
+  AttentionRows truth;             ///< of these rows and heads
+  HeadsTensor<double> out;         ///< the candidate's there; empty: not given
+  Matrix<double> lse;              ///< the candidate's there; empty: not given
+  Matrix<char> out_fails;          ///< [rows, heads], 1 or 0
+  Matrix<char> lse_fails;          ///< [rows, heads], 1 or 0
+  std::vector<PairPlace> failing;  ///< of which out or lse fails
 
-  [[nodiscard]] Index row(Place place) const {
+  [[nodiscard]] Index row(PairPlace place) const {
     return truth.rows[static_cast<std::size_t>(place.row)];
   }
-  [[nodiscard]] Index head(Place place) const {
+  [[nodiscard]] Index head(PairPlace place) const {
     return truth.heads[static_cast<std::size_t>(place.head)];
   }
 };
@@ -40,6 +41,11 @@ struct Evidence {
 
 /// Two of the failing pairs of each quantity: enough to see that most mistakes do not fit.
 [[nodiscard]] Evidence first_glance(const Evidence& evidence);
+
+/// Whether keys and values of a setup are all finite.
+[[nodiscard]] bool inputs_are_finite(const AttentionSetup& setup);
+
+inline constexpr double kInfinite = std::numeric_limits<double>::infinity();
 
 /// At most `count` of the numbers, evenly spread, first and last included.
 template <class Number>

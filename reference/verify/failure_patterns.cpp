@@ -11,8 +11,6 @@
 namespace apb {
 namespace {
 
-constexpr double kInf = std::numeric_limits<double>::infinity();
-
 /// A NaN has a sign that says nothing.
 std::string in_words(double value) {
   return std::isnan(value) ? "NaN" : fmt::format("{:.6g}", value);
@@ -26,12 +24,12 @@ bool same_value(double a, double b) {
 std::string nothing_seen(const WrongResult& wrong, const FailingRows& failing) {
   for (const FailingPart* part : {&failing.out, &failing.lse}) {
     for (const FailingPair& pair : part->pairs) {
-      if (wrong.truth.lse(pair.row, pair.head) != -kInf) return {};
+      if (wrong.truth.lse(pair.row, pair.head) != -kInfinite) return {};
     }
   }
-  const bool all_plus =
-      std::all_of(failing.lse.pairs.begin(), failing.lse.pairs.end(),
-                  [&](const FailingPair& pair) { return wrong.lse(pair.row, pair.head) == kInf; });
+  const bool all_plus = std::all_of(
+      failing.lse.pairs.begin(), failing.lse.pairs.end(),
+      [&](const FailingPair& pair) { return wrong.lse(pair.row, pair.head) == kInfinite; });
   return all_plus && !failing.lse.pairs.empty()
              ? "lse is +inf for rows that see nothing (must be -inf)"
              : "rows that see nothing must give out = 0 and lse = -inf";
@@ -59,10 +57,11 @@ std::string one_bad_value(const WrongResult& wrong, const FailingRows& failing) 
   }
   if (failing.lse.pairs.size() != 1 || !failing.out.pairs.empty()) return {};
   const FailingPair& pair = failing.lse.pairs[0];
-  return fmt::format(
-      "one bad value: lse is {} at row {} head {} (truth {:.6g})", wrong.lse(pair.row, pair.head),
-      wrong.truth.rows[static_cast<std::size_t>(pair.row)],
-      wrong.truth.heads[static_cast<std::size_t>(pair.head)], wrong.truth.lse(pair.row, pair.head));
+  return fmt::format("one bad value: lse is {} at row {} head {} (truth {:.6g})",
+                     in_words(wrong.lse(pair.row, pair.head)),
+                     wrong.truth.rows[static_cast<std::size_t>(pair.row)],
+                     wrong.truth.heads[static_cast<std::size_t>(pair.head)],
+                     wrong.truth.lse(pair.row, pair.head));
 }
 
 /// All failing rows have one residue modulo a tile, and all judged rows of that residue fail.
@@ -144,7 +143,7 @@ std::optional<double> only_value_of_lse(const WrongResult& wrong, const FailingP
 std::string never_written(const WrongResult& wrong, const FailingRows& failing) {
   const auto out = only_value_of_out(wrong, failing.out);
   const auto lse = only_value_of_lse(wrong, failing.lse);
-  if (out == 0 && lse == -kInf) {
+  if (out == 0 && lse == -kInfinite) {
     return "rows taken as seeing nothing: out is 0 and lse -inf";
   }
   const bool lse_alone = failing.out.pairs.empty();

@@ -13,20 +13,31 @@ namespace {
 
 /// What is wrong with the lists, counted over heads.
 struct Faults {
+  Index picks = 0;  ///< all that were kept
   Index missing = 0;
   Index extra = 0;  ///< candidates that should not have been kept
   Index twice = 0;
   Index outside = 0;  ///< no candidates at all
+  Index nowhere = 0;  ///< no token of the document: a slot that was never written
   Index unsorted_heads = 0;
   WorstPlace first;  ///< first position that is missing: head, candidate (-1), reference
 
-  [[nodiscard]] Index total() const { return missing + extra + twice + outside; }
+  [[nodiscard]] Index total() const { return missing + wrong_picks(); }
+  [[nodiscard]] Index wrong_picks() const { return extra + twice + outside + nowhere; }
 };
 
-void add_head_faults(const CaseRank& rank, Index head, const std::vector<Index>& kept,
-                     const std::vector<Index>& expected, Faults& faults) {
-  const std::set<Index> set(kept.begin(), kept.end());
-  faults.twice += std::ssize(kept) - std::ssize(set);
+void add_head_faults(const CaseRank& rank, Index doc_len, Index head,
+                     const std::vector<Index>& kept, const std::vector<Index>& expected,
+                     Faults& faults) {
+  faults.picks += std::ssize(kept);
+  std::set<Index> set;
+  for (const Index position : kept) {
+    if (position < 0 || position >= doc_len) {
+      ++faults.nowhere;
+    } else if (!set.insert(position).second) {
+      ++faults.twice;
+    }
+  }
   if (!std::is_sorted(kept.begin(), kept.end())) ++faults.unsorted_heads;
   for (const Index position : set) {
     if (position < rank.layout.candidate_begin || position >= rank.layout.block_end()) {
@@ -45,16 +56,20 @@ void add_head_faults(const CaseRank& rank, Index head, const std::vector<Index>&
   }
 }
 
-Faults find_faults(const CaseRank& rank, const HeadPositions& kept, const HeadPositions& expected) {
+Faults find_faults(const CaseRank& rank, Index doc_len, const HeadPositions& kept,
+                   const HeadPositions& expected) {
   Faults faults;
   for (std::size_t head = 0; head < expected.size(); ++head) {
-    add_head_faults(rank, static_cast<Index>(head), kept[head], expected[head], faults);
+    add_head_faults(rank, doc_len, static_cast<Index>(head), kept[head], expected[head], faults);
   }
   return faults;
 }
 
 std::string note_of(const Faults& faults, bool own_importance) {
   std::string note = own_importance ? "on the candidate's importance" : "on the case's importance";
+  if (faults.wrong_picks() > 0) {
+    note += fmt::format(", {} of {} picks wrong", faults.wrong_picks(), faults.picks);
+  }
   const auto add = [&](Index count, std::string_view what) {
     if (count > 0) note += fmt::format(", {} {}", count, what);
   };
@@ -62,6 +77,7 @@ std::string note_of(const Faults& faults, bool own_importance) {
   add(faults.extra, "too many");
   add(faults.twice, "twice");
   add(faults.outside, "not candidates");
+  add(faults.nowhere, "outside the document (slots never written?)");
   add(faults.unsorted_heads, "heads unsorted");
   return note;
 }
@@ -99,7 +115,7 @@ void judge_selection(const CaseFile& case_file, const CaseRank& rank, const Cand
   const HeadPositions expected = exact_selection(rank, importance);
   HeadPositions kept = *given.kept_positions;
   kept.resize(expected.size());
-  const Faults faults = find_faults(rank, kept, expected);
+  const Faults faults = find_faults(rank, case_file.config.doc_len, kept, expected);
   judgement.verdicts.push_back({rank.rank, "kept_positions", static_cast<double>(faults.total()), 0,
                                 faults.first, faults.total() == 0,
                                 note_of(faults, own_importance)});

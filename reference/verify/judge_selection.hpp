@@ -29,7 +29,7 @@ void judge_importance(const CaseFile& case_file, const CaseRank& rank,
 
 /// Kept positions: per KV head the set must be the exact selection on the candidate's own
 /// importance if it gives one, else on the case's. The error is the number of positions that are
-/// missing, too many, twice or not candidates; the budget is 0.
+/// missing, too many, twice, not candidates or not of the document; the budget is 0.
 void judge_selection(const CaseFile& case_file, const CaseRank& rank, const CandidateRank& given,
                      Judgement& judgement);
 

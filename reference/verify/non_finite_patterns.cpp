@@ -12,20 +12,9 @@
 namespace apb {
 namespace {
 
-constexpr double kInf = std::numeric_limits<double>::infinity();
-
-bool all_finite(const KeyStretch& stretch) {
-  for (Index head = 0; head < stretch.key.heads; ++head) {
-    if (!head_matrix(stretch.key, head).allFinite()) return false;
-    if (!head_matrix(stretch.value, head).allFinite()) return false;
-  }
-  return true;
-}
-
 /// NaN where the inputs hold NaN that the failing rows, whose truth is finite, do not see.
 std::string hidden_nan(const WrongResult& wrong, const FailingRows& failing) {
-  const auto& keys = wrong.setup.keys;
-  if (std::all_of(keys.begin(), keys.end(), all_finite)) return {};
+  if (inputs_are_finite(wrong.setup)) return {};
   if (failing.lse.has_non_finite()) {
     return "causal mask missing, or added to the scores (NaN - inf is NaN: select -inf instead): "
            "NaN of keys that the rows do not see reaches their lse";
@@ -47,7 +36,7 @@ struct Pair {
 };
 
 double largest_score(const AttentionSetup& setup, Index row, Index head) {
-  double largest = -kInf;
+  double largest = -kInfinite;
   for (const KeyStretch& stretch : setup.keys) {
     const Index seen = std::clamp(stretch.visible(row), Index{0}, stretch.key.rows);
     if (seen == 0) continue;
@@ -62,7 +51,7 @@ std::vector<Pair> measure_pairs(const Evidence& evidence) {
   std::vector<Pair> pairs;
   for (Index i = 0; i < evidence.truth.lse.rows(); ++i) {
     for (Index h = 0; h < evidence.truth.lse.cols(); ++h) {
-      if (evidence.truth.lse(i, h) == -kInf) continue;  // sees nothing
+      if (evidence.truth.lse(i, h) == -kInfinite) continue;  // sees nothing
       Pair pair;
       if (evidence.out.rows() > 0) {
         pair.broken = !head_matrix(evidence.out.view(), h).row(i).allFinite();
@@ -120,7 +109,7 @@ std::vector<std::string> overflows(const std::vector<Pair>& pairs) {
 
 /// All failing lse are -inf, though keys are seen.
 std::string sum_is_zero(const WrongResult& wrong, const FailingRows& failing) {
-  if (only_value_of_lse(wrong, failing.lse) != -kInf) return {};
+  if (only_value_of_lse(wrong, failing.lse) != -kInfinite) return {};
   if (failing.out.pairs.empty()) return "lse is -inf where keys are seen, though out is right";
   if (only_value_of_out(wrong, failing.out) == 0) return never_written(wrong, failing);
   return "lse is -inf where keys are seen: the sum of their weights came out as 0";

@@ -1,95 +1,18 @@
 #include "reference/verify/plugin_grid.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "reference/core/error.hpp"
-#include "reference/core/seeded_random.hpp"
 #include "reference/verify/failing_rows.hpp"
+#include "reference/verify/grid_shape.hpp"
 
 namespace apb {
 namespace {
 
-/// Rows of the three segments.
-struct Lengths {
-  Index anchor;
-  Index passing;
-  Index block;
-};
-
-struct Heads {
-  Index num_q_heads;
-  Index num_kv_heads;
-  Index head_dim;
-};
-
-struct GridShape {
-  Lengths lengths;
-  Heads heads;
-  Index batch;
-};
-
-constexpr std::array kHeads{Heads{32, 8, 128}, Heads{28, 4, 128}, Heads{9, 3, 64}, Heads{1, 1, 64}};
 constexpr std::array kTypes{ValueType::kFloat32, ValueType::kBfloat16, ValueType::kFloat16};
-
-/// Every length once, heads and batches in turn; then 113 rows on 203 keys with all of them.
-std::vector<GridShape> grid() {
-  constexpr std::array kLengths{
-      Lengths{0, 0, 1},    Lengths{0, 0, 17},      Lengths{1, 1, 1},       Lengths{17, 0, 17},
-      Lengths{17, 17, 17}, Lengths{0, 90, 113},    Lengths{5, 0, 0},       Lengths{5, 7, 0},
-      Lengths{0, 7, 5},    Lengths{0, 0, 0},       Lengths{63, 65, 64},    Lengths{64, 63, 65},
-      Lengths{65, 64, 63}, Lengths{127, 129, 128}, Lengths{128, 127, 129}, Lengths{129, 128, 127},
-      Lengths{64, 128, 64}};
-  std::vector<GridShape> shapes;
-  for (std::size_t i = 0; i < kLengths.size(); ++i) {
-    shapes.push_back({kLengths[i], kHeads[i % kHeads.size()], 1 + static_cast<Index>(i / 4 % 2)});
-  }
-  for (const Heads& heads : kHeads) {
-    for (const Index batch : {1, 2}) shapes.push_back({{40, 90, 73}, heads, batch});
-  }
-  shapes.push_back({{0, 1023, 65}, kHeads[3], 1});
-  shapes.push_back({{65, 129, 1023}, kHeads[3], 1});
-  shapes.push_back({{1023, 0, 1}, kHeads[3], 2});
-  return shapes;
-}
-
-HeadsTensor<double> random_heads(SeededRandom& random, Index rows, Index heads, Index head_dim,
-                                 double spread, ValueType type) {
-  HeadsTensor<double> tensor(rows, heads, head_dim);
-  for (double& value : tensor.values()) {
-    value = round_to(type, spread * random.uniform());
-  }
-  return tensor;
-}
-
-CaseRank random_rank(SeededRandom& random, const GridShape& shape, ValueType type) {
-  const Lengths& lengths = shape.lengths;
-  const Heads& heads = shape.heads;
-  const Index rows = lengths.anchor + lengths.block;
-  const auto make = [&](Index count, Index num_heads, double spread) {
-    return random_heads(random, count, num_heads, heads.head_dim, spread, type);
-  };
-  constexpr double kSpread = 3;  // scores of a few units: neither flat nor all on one key
-  CaseRank rank;
-  rank.layout.anchor_rows = lengths.anchor;
-  rank.layout.passing_rows = lengths.passing;
-  rank.layout.block_len = lengths.block;
-  rank.query = make(rows, heads.num_q_heads, kSpread);
-  rank.key = make(rows, heads.num_kv_heads, kSpread);
-  rank.value = make(rows, heads.num_kv_heads, 1);
-  rank.passing_key = make(lengths.passing, heads.num_kv_heads, kSpread);
-  rank.passing_value = make(lengths.passing, heads.num_kv_heads, 1);
-  return rank;
-}
-
-std::string in_words(const GridShape& shape, ValueType type) {
-  return fmt::format("{} anchor {} passing {} block {} heads {}/{} head_dim {} batch {}",
-                     to_string(type), shape.lengths.anchor, shape.lengths.passing,
-                     shape.lengths.block, shape.heads.num_q_heads, shape.heads.num_kv_heads,
-                     shape.heads.head_dim, shape.batch);
-}
 
 /// Calls the plug-in and judges some rows of every batch item.
 ShapeResult judge_call(const PluginHost& host, const ApbConfig& config, const CaseFile* case_file,
@@ -110,20 +33,44 @@ ShapeResult judge_call(const PluginHost& host, const ApbConfig& config, const Ca
   return judged;
 }
 
+using Progress = std::function<void(const std::string&)>;
+
 ShapeResult judge_shape(const PluginHost& host, std::uint64_t seed, const GridShape& shape,
-                        ValueType type) {
-  SeededRandom random(seed);
-  ApbConfig config;
-  config.num_q_heads = shape.heads.num_q_heads;
-  config.num_kv_heads = shape.heads.num_kv_heads;
-  config.head_dim = shape.heads.head_dim;
-  config.softmax_scale = 1 / std::sqrt(static_cast<double>(shape.heads.head_dim));
-  std::vector<CaseRank> ranks;
-  for (Index i = 0; i < shape.batch; ++i) ranks.push_back(random_rank(random, shape, type));
+                        ValueType type, const Progress& progress) {
+  const std::string words = fmt::format("{} {}", to_string(type), shape.in_words());
+  if (progress) progress(words);
+  const GridCall call = grid_call(shape, type, seed);
   std::vector<const CaseRank*> items;
-  for (const CaseRank& rank : ranks) items.push_back(&rank);
-  return judge_call(host, config, nullptr, items, type,
-                    count_up(shape.lengths.anchor + shape.lengths.block));
+  for (const CaseRank& item : call.items) items.push_back(&item);
+  ShapeResult result = judge_call(host, call.config, nullptr, items, type,
+                                  count_up(shape.lengths.anchor + shape.lengths.block));
+  result.shape = words;
+  return result;
+}
+
+/// One element type: first every head_dim, then all shapes of those that are supported.
+void judge_type(const PluginHost& host, std::uint64_t seed, ValueType type,
+                const Progress& progress, std::vector<ShapeResult>& results) {
+  std::vector<Index> supported;
+  std::vector<Index> unsupported;
+  for (const Index head_dim : kGridHeadDims) {
+    ShapeResult result = judge_shape(host, seed, first_shape(head_dim), type, progress);
+    if (result.ending == PluginEnding::kUnsupported) {
+      unsupported.push_back(head_dim);
+    } else {
+      supported.push_back(head_dim);
+      results.push_back(std::move(result));
+    }
+  }
+  if (!unsupported.empty()) {
+    std::string words(to_string(type));
+    if (!supported.empty()) words += fmt::format(" head_dim {}", fmt::join(unsupported, ", "));
+    results.push_back({words, PluginEnding::kUnsupported, {}, {}});
+  }
+  if (supported.empty()) return;
+  for (const GridShape& shape : grid_shapes(supported)) {
+    results.push_back(judge_shape(host, seed, shape, type, progress));
+  }
 }
 
 }  // namespace
@@ -132,18 +79,7 @@ std::vector<ShapeResult> judge_plugin_on_grid(
     const PluginHost& host, std::uint64_t seed,
     const std::function<void(const std::string&)>& progress) {
   std::vector<ShapeResult> results;
-  for (const ValueType type : kTypes) {
-    for (const GridShape& shape : grid()) {
-      const std::string words = in_words(shape, type);
-      if (progress) progress(words);
-      ShapeResult result = judge_shape(host, seed, shape, type);
-      const bool first = results.empty() || !results.back().shape.starts_with(to_string(type));
-      const bool unsupported = result.ending == PluginEnding::kUnsupported;
-      result.shape = unsupported && first ? std::string(to_string(type)) : words;
-      results.push_back(std::move(result));
-      if (unsupported && first) break;
-    }
-  }
+  for (const ValueType type : kTypes) judge_type(host, seed, type, progress, results);
   if (std::all_of(results.begin(), results.end(), [](const ShapeResult& result) {
         return result.ending == PluginEnding::kUnsupported;
       })) {

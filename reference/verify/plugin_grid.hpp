@@ -21,9 +21,9 @@ struct ShapeResult {
   }
 };
 
-/// Shapes: one row; segments of 17, 1023 and a tile of 64 or 128 and one more or less; 113 rows on
-/// 203 keys; empty segments; 32/8, 28/4, 9/3 and 1/1 heads; batches of 1 and 2; float32, bfloat16
-/// and float16. An element type that is unsupported once is not tried again.
+/// Every element type with the first shape of every head_dim, then with all shapes (grid_shape.hpp)
+/// of those that the plug-in takes. What it takes not, is a result too: of a whole type or
+/// head_dim one, else of the shape.
 /// \param progress told every shape before it is run; may be empty
 /// \throws BadInput if the plug-in supports nothing
 [[nodiscard]] std::vector<ShapeResult> judge_plugin_on_grid(

@@ -40,7 +40,7 @@ ExitStatus run_rank(const RankEnvironment& process, const nlohmann::json& job) {
   Communicator& world = process.communicator;
   const auto how = job.at("how").get<std::string>();
   const bool fails = world.rank() == job.at("failing");
-  cuda::choose_gpu(world.rank(), process.ranks_on_node);
+  cuda::choose_gpu(world);
   ApbConfig config;
   config.doc_len = 450;
   config.num_ranks = world.num_ranks();

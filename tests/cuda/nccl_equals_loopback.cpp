@@ -40,7 +40,7 @@ int differences(Communicator& world, Method method, Compressor compressor) {
 int run() {
   MpiSession session;
   Communicator& world = session.world();
-  cuda::choose_gpu(world.rank(), session.ranks_on_node());
+  cuda::choose_gpu(world);
   int own = 0;
   for (const Compressor compressor :
        {Compressor::kRetainingHead, Compressor::kQueryAware, Compressor::kRandom}) {

@@ -3,6 +3,7 @@
 // what no right result has, and end in a guard.
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -165,6 +166,26 @@ const Distribution kDistributions[] = {
      }},
     {"denormal", [](RandomTensors& random, Index,
                     Index) { return 0x1p-149F * static_cast<float>(random.below(1000) - 500); }},
+    {"all different, sharing their upper 16 bits",
+     [](RandomTensors&, Index row, Index) {
+       return std::bit_cast<float>(0x3F800000U |
+                                   (static_cast<std::uint32_t>(row) * 40503U & 0xFFFFU));
+     }},
+    {"all different, sharing their upper 8 bits",
+     [](RandomTensors&, Index row, Index) {
+       const std::uint32_t low = static_cast<std::uint32_t>(row) * 2654435761U & 0xFFFFFFU;
+       return std::bit_cast<float>(0x3F000000U | low);
+     }},
+    {"some above, then more equal ones than are kept",
+     [](RandomTensors& random, Index, Index) {
+       const Index kind = random.below(8);
+       return kind == 0 ? 1.5F + 0.25F * float(random.uniform()) : kind < 7 ? 1.0F : 0.25F;
+     }},
+    {"NaN, but for a few numbers and zeros of both signs",
+     [](RandomTensors& random, Index, Index) {
+       const float some[] = {0.0F, -0.0F, 1.0F, -1.0F};
+       return random.below(8) == 0 ? some[random.below(4)] : kNaN;
+     }},
     {"every magnitude",
      [](RandomTensors& random, Index, Index) {
        return std::ldexp(float(random.uniform()), static_cast<int>(random.below(240)) - 120);

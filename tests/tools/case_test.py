@@ -25,6 +25,7 @@ SMALL = ["--doc-len", 31, "--ranks", 3, "--anchor", 4, "--query-len", 3, "--keep
 WHOLE = ["--with-expected", "--decode"]
 PRECISIONS = ("float64", "float32", "bfloat16", "float16")
 ADVERSARIES = ("huge-logits", "tiny-logits", "ties", "signed-zeros", "nan-outside", "off-tile", "empty-segments")
+TOP_K_ADVERSARIES = ("shared-8-bits", "shared-16-bits", "more-ties-than-kept", "relu-zeros", "all-equal", "nan-winners")
 PRESETS = {"llama3-8b-32k": 512, "llama3-8b-64k": 1024, "llama3-8b-128k": 2048, "llama3-8b-256k": 4096,
            "llama3-8b-512k": 8192, "qwen2.5-14b-128k": 2048, "yi-34b-128k": 2048}  # entries kept a rank
 
@@ -46,7 +47,9 @@ REFUSED_LINES: list[tuple[list[object], list[str]]] = [
     (["o.h5", "--preset", "llama3-8b-32k", "--rank", 8], ["rank = 8", "between 0 and 7"]),
     (["o.h5", "--preset", "llama3-8b-32k", "--rank", 0, "--decode"], ["--decode", "--preset"]),
     (["o.h5", "--preset", "llama3-8b-32k", "--rank", 0, "--method", "star"], ["--preset", "method"]),
-    (["o.h5", "--adversarial", "rude"], ["adversarial = rude", *ADVERSARIES]),
+    (["o.h5", "--adversarial", "rude"], ["adversarial = rude", *ADVERSARIES, *TOP_K_ADVERSARIES]),
+    (["o.h5", "--adversarial", "shared-16-bits", "--dtype", "bfloat16"], ["dtype = bfloat16", "float32 or float64"]),
+    (["o.h5", "--adversarial", "relu-zeros", "--compressor", "recent"], ["compressor = recent", "query_aware", "relu"]),
     (["o.h5", "--dtype", "float8"], ["float8", *PRECISIONS]),
     (["o.h5", "--method", "ring"], ["method = ring", "full, star, apb"]),
     (["o.h5", "--preset", "llama3-8b-32k", "--rank", 0, "--compressor", "recent"], ["compressor = recent", "query_aware"]),
@@ -120,6 +123,10 @@ def right_cases(cases: Cases) -> None:
     for adversary in ADVERSARIES:
         words = ["--adversarial", adversary, "--head-dim", 16, "--dtype", "float16", *WHOLE]
         cases.judge(cases.write(*words), adversary)
+    for adversary in TOP_K_ADVERSARIES:
+        lengths = ["--block-lens", "700,300", "--keep", 120]
+        cases.judge(cases.write("--adversarial", adversary, *lengths, *WHOLE), adversary)
+        cases.judge(cases.write("--adversarial", adversary, *lengths, "--pool", 5), f"{adversary}, pooled")
     for words in (["--method", "star"], ["--method", "full"], ["--compressor", "random"],
                   ["--compressor", "retaining_head"], ["--compressor", "retaining_head", "--pool", 1, "--dtype", "float32"],
                   ["--compressor", "retaining_head", "--ranks", 1], ["--compressor", "recent"],
@@ -152,6 +159,42 @@ print((huge["lse"][...] > 1e4).all(), (tiny["lse"][...] < -1e3).all(),
         cases.write("--adversarial", adversary, "--with-expected", name=f"{adversary}.h5")
     result = run([cases.python, "-c", look, cases.folder])
     cases.checks.equal(result.out.decode().split(), ["True"] * 6, "adversarial kinds", result)
+
+
+def selections_hurt(cases: Cases) -> None:
+    """What makes the scores of each kind special is really there, in heads of thousands and of a million."""
+    if cases.python is None:
+        return
+    look = """
+import sys, h5py, numpy as np
+kind, path = sys.argv[1:]
+group = h5py.File(path, "r")["rank_0"]
+first = int(group["doc_pos"][0])
+holds = []
+for head, kept in enumerate(group["kept_positions"][...] - first):
+    scores = group["importance"][:, head][16:].astype(np.float32)  # 16 are in the anchor
+    won = group["importance"][:, head][kept]
+    numbers, bits = scores[~np.isnan(scores)], scores.view(np.uint32)
+    border = won[~np.isnan(won)].min()
+    equal, equal_kept = (numbers == border).sum(), (won == border).sum()
+    signs = set(np.signbit(won[won == 0]).tolist())
+    holds.append({
+        "shared-8-bits": len(np.unique(bits)) > 5000 and len(np.unique(bits >> 24)) == 1,
+        "shared-16-bits": len(np.unique(bits)) == min(len(bits), 65536) and len(np.unique(bits >> 16)) == 1,
+        "more-ties-than-kept": 0 < equal_kept < len(won) and len(won) < equal,
+        "relu-zeros": border == 0 and 0 < equal_kept < equal and signs == {True, False} and numbers.max() > 0,
+        "all-equal": len(np.unique(scores)) == 1,
+        "nan-winners": signs == {True, False} and np.isnan(scores).any() and np.isnan(won).any() == (head % 2 == 1),
+    }[kind])
+print(all(holds), len(holds))
+"""
+    kinds = [(kind, [], 2) for kind in TOP_K_ADVERSARIES]
+    kinds += [(kind, ["--block-lens", "1000016,4", "--only-rank", 0, "--q-heads", 1, "--kv-heads", 1, "--head-dim", 8], 1)
+              for kind in ("shared-16-bits", "more-ties-than-kept")]
+    for kind, words, heads in kinds:
+        path = cases.write("--adversarial", kind, *words)
+        result = run([cases.python, "-c", look, kind, path])
+        cases.checks.equal(result.out.decode().split(), ["True", str(heads)], f"{kind} {words}", result)
 
 
 def same_seed(cases: Cases) -> None:
@@ -371,7 +414,7 @@ def main() -> None:
     python = python_with("h5py", "numpy")
     if python is None:
         print("no $APB_PYTHON with h5py: files are not judged by a second program")
-    parts = (right_cases, adversaries_hurt, same_seed, presets, samples, model_cases, query_pass_of_model,
+    parts = (right_cases, adversaries_hurt, selections_hurt, same_seed, presets, samples, model_cases, query_pass_of_model,
              retaining_heads_of_model, scaled_rope, rewritten, refused_lines, broken_files, nothing_half_written,
              unwritable)
     for part in parts:

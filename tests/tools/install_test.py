@@ -30,7 +30,8 @@ def installed(checks: Checks, build: Path, folder: Path) -> Path:
 
 
 def what_is_there(checks: Checks, build: Path, prefix: Path) -> None:
-    tools = ALWAYS + (("apb-cuda", "apb-bench") if (build / "bin" / "apb-cuda").exists() else ())  # only where nvcc is
+    # Only where nvcc is, the last where NCCL is.
+    tools = ALWAYS + tuple(tool for tool in ("apb-cuda", "apb-bench", "apb-scale") if (build / "bin" / tool).exists())
     listing = [path.relative_to(prefix).as_posix() for path in prefix.rglob("*") if path.is_file()]
     for name in (*(f"bin/{tool}" for tool in tools), "include/apb/reference/core/case/case_file.hpp",
                  "include/apb/reference/core/apb_plugin.h", "share/apb/configs/models/llama-3.1-8b.json",

@@ -52,8 +52,9 @@ extern "C" int apb_attention(const apb_attention_call* call) {
   const char* chosen = std::getenv("APB_WRONG");
   const std::string fault = chosen == nullptr ? "" : chosen;
   // Few shapes and one type, so that a test of many faults is short.
-  const bool large = call->query.rows > 1000;
-  if (call->dtype != APB_BFLOAT16) return APB_UNSUPPORTED;
+  const bool large = call->query.rows > 2000;
+  if (call->dtype != APB_BFLOAT16 || call->head_dim != 64) return APB_UNSUPPORTED;
+  if (call->num_q_heads > 4) return APB_UNSUPPORTED;
   if (call->query.rows > 130 && !(large && fault == "hang")) return APB_UNSUPPORTED;
   if (fault == "crash") std::abort();
   if (fault == "hang" && large) {

@@ -7,7 +7,7 @@
 namespace apb {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kNothingSeen = std::numeric_limits<double>::infinity();
 
 /// Attention of one row and head to some keys. The query's own keys are the last ones.
 Part attend(const CaseFile& case_file, const DecodeRank& rank, Index row, Index head) {
@@ -16,7 +16,7 @@ Part attend(const CaseFile& case_file, const DecodeRank& rank, Index row, Index 
   const Index kv_head = head / config.group_size();
   const Index document = rank.key.rows() - rank.query_keys;
   const Index seen = rank.query_keys > 0 ? document + row + 1 : document;
-  Part part{std::vector<double>(static_cast<std::size_t>(config.head_dim), 0), -kInfinity, seen};
+  Part part{std::vector<double>(static_cast<std::size_t>(config.head_dim), 0), -kNothingSeen, seen};
   double sum = 0;
   for (Index j = 0; j < seen; ++j) {
     double score = 0;
@@ -108,7 +108,7 @@ Part by_number_of_keys(const std::vector<Part>& parts) {
 }  // namespace
 
 Part merge_rightly(const std::vector<Part>& parts) {
-  double most = -kInfinity;
+  double most = -kNothingSeen;
   for (const Part& part : parts) most = std::max(most, part.lse);
   Part whole = weighed(parts, [&](const Part& part) { return std::exp(part.lse - most); });
   whole.lse += most;

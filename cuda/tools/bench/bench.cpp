@@ -5,8 +5,6 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
-#include <chrono>
-#include <ctime>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -65,13 +63,6 @@ void add_options(CLI::App& app, BenchOptions& options) {
   app.add_option("--csv", options.csv_path, "write the time of every part into this file");
 }
 
-std::string today() {
-  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  return fmt::format("{:04}-{:02}-{:02}", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday);
-}
-
 void write_results(const BenchOptions& options, const BenchResults& results) {
   if (!options.json_path.empty()) {
     write_whole_file(options.json_path, bench_json(results).dump(1) + '\n');
@@ -86,7 +77,7 @@ ExitStatus run(BenchOptions options, const std::string& command) {
   for (const std::string& path : {options.json_path, options.csv_path}) {
     if (!path.empty()) check_writable(path);
   }
-  choose_gpu(0, 1);
+  choose_gpu(0);
   BenchResults results{.gpu = device_name(),
                        .versions = versions(),
                        .date = today(),

@@ -126,6 +126,33 @@ std::string bench_csv(const BenchResults& results) {
   return text;
 }
 
+nlohmann::json products_json(const std::vector<ProductTime>& products) {
+  nlohmann::json json = nlohmann::json::array();
+  for (const ProductTime& product : products) {
+    json.push_back({{"m", product.shape.m},
+                    {"n", product.shape.n},
+                    {"k", product.shape.k},
+                    {"us", 1e6 * product.time.median_s}});
+  }
+  return json;
+}
+
+nlohmann::json attention_json(const std::vector<AttentionTime>& attention) {
+  nlohmann::json json = nlohmann::json::array();
+  for (const AttentionTime& time : attention) {
+    json.push_back({{"backend", time.backend},
+                    {"mask", time.shape.causal ? "causal" : "full"},
+                    {"q_len", time.shape.q_len},
+                    {"kv_len", time.shape.kv_len},
+                    {"num_q_heads", time.shape.num_q_heads},
+                    {"num_kv_heads", time.shape.num_kv_heads},
+                    {"head_dim", time.shape.head_dim},
+                    {"fused_segments", time.backend == kOwnBackend},
+                    {"us", 1e6 * time.seconds}});
+  }
+  return json;
+}
+
 nlohmann::json bench_json(const BenchResults& results) {
   nlohmann::json json{{"schema", "apb-bench"},
                       {"version", 1},
@@ -137,27 +164,10 @@ nlohmann::json bench_json(const BenchResults& results) {
                         {"peer", results.peer},
                         {"stated_link_gb_per_s", 1e-9 * results.link.bytes_per_s},
                         {"stated_latency_us", 1e6 * results.link.latency_s}}},
-                      {"gemm", nlohmann::json::array()},
-                      {"attention", nlohmann::json::array()},
+                      {"gemm", products_json(results.products)},
+                      {"attention", attention_json(results.attention)},
                       {"collectives", nlohmann::json::array()},
                       {"layers", nlohmann::json::array()}};
-  for (const ProductTime& product : results.products) {
-    json["gemm"].push_back({{"m", product.shape.m},
-                            {"n", product.shape.n},
-                            {"k", product.shape.k},
-                            {"us", 1e6 * product.time.median_s}});
-  }
-  for (const AttentionTime& time : results.attention) {
-    json["attention"].push_back({{"backend", time.backend},
-                                 {"mask", time.shape.causal ? "causal" : "full"},
-                                 {"q_len", time.shape.q_len},
-                                 {"kv_len", time.shape.kv_len},
-                                 {"num_q_heads", time.shape.num_q_heads},
-                                 {"num_kv_heads", time.shape.num_kv_heads},
-                                 {"head_dim", time.shape.head_dim},
-                                 {"fused_segments", time.backend == kOwnBackend},
-                                 {"us", 1e6 * time.seconds}});
-  }
   for (const LengthTimes& times : results.lengths) {
     for (const MethodTime& method : times.methods) {
       for (const RankTime& rank : method.ranks) {

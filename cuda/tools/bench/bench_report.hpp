@@ -18,6 +18,10 @@ namespace apb::cuda {
 /// A line for each part of each rank, with a heading.
 [[nodiscard]] std::string bench_csv(const BenchResults& results);
 
+/// The lists "gemm" and "attention" of that file.
+[[nodiscard]] nlohmann::json products_json(const std::vector<ProductTime>& products);
+[[nodiscard]] nlohmann::json attention_json(const std::vector<AttentionTime>& attention);
+
 /// Schema "apb-bench", which `apb sim calibrate --bench` reads (docs/machines.md).
 [[nodiscard]] nlohmann::json bench_json(const BenchResults& results);
 

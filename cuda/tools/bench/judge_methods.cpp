@@ -1,5 +1,6 @@
 #include "cuda/tools/bench/judge_methods.hpp"
 
+#include "cuda/benchmarks/absent_partners.hpp"
 #include "cuda/tools/bench/judge_layer.hpp"
 #include "cuda/tools/bench/judge_steps.hpp"
 #include "reference/cli/text_table.hpp"
@@ -74,7 +75,8 @@ bool methods_are_right(const DeviceModel<Bfloat16>& model, const LengthQuestion&
   for (const auto& [method, config, rank] : subjects) {
     const std::string name(to_string(method));
     say(fmt::format("{} rank {}", name, rank));
-    BlockLayer layer(method, config, rank, model);
+    AbsentPartners partners(rank, config.num_ranks);
+    BlockLayer layer(method, config, partners, model);
     tally.add(name, judge_layer(layer, kJudgedRows));
   }
   if (last > 0) {
@@ -83,7 +85,8 @@ bool methods_are_right(const DeviceModel<Bfloat16>& model, const LengthQuestion&
     tally.add("zigzag_ring", judge_ring(ring, kJudgedRows));
   }
   say("a layer's other steps");
-  BlockLayer layer(Method::kApb, apb, last, model);
+  AbsentPartners partners(last, apb.num_ranks);
+  BlockLayer layer(Method::kApb, apb, partners, model);
   for (const JudgedStep& step : judge_steps(layer)) tally.add(step);
 
   announce.clear();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cuda/benchmarks/absent_partners.hpp"
 #include "cuda/benchmarks/balanced_blocks.hpp"
 #include "cuda/benchmarks/block_layer.hpp"
 #include "cuda/benchmarks/random_values.hpp"
@@ -71,7 +72,8 @@ MethodTime measure_blocks(const std::string& name, Method method, const ApbConfi
         continue;
       }
       say(fmt::format("{} rank {}", name, rank));
-      BlockLayer layer(method, config, rank, model);
+      AbsentPartners partners(rank, config.num_ranks);
+      BlockLayer layer(method, config, partners, model);
       const auto runs = counted_runs<LayerRun>(
           [&] { return layer.run([&](cudaStream_t stream) { cache.chill(stream); }); });
       ranks.push_back(rank_time(rank, its.anchor_rows, its.block_len, runs));

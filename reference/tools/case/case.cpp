@@ -18,8 +18,9 @@ namespace apb {
 namespace {
 
 ValueType value_type(const CaseOptions& options) {
-  return parse_value_type(
-      options.value_type.value_or(options.text_path.empty() ? "bfloat16" : "float32"));
+  const bool shares_bits = options.adversarial.starts_with("shared-");  // 24 or 16 others differ
+  const bool is_wide = !options.text_path.empty() || shares_bits;
+  return parse_value_type(options.value_type.value_or(is_wide ? "float32" : "bfloat16"));
 }
 
 Adversary adversary(const CaseOptions& options) {
@@ -29,11 +30,7 @@ Adversary adversary(const CaseOptions& options) {
 /// Lengths and heads of a case that no model decides.
 ApbConfig shape(const CLI::App& app, const CaseOptions& options) {
   if (!options.preset.empty()) return make_config(app, options, find_preset(options.preset).config);
-  ApbConfig defaults = default_lengths(adversary(options));
-  defaults.num_q_heads = 8;
-  defaults.num_kv_heads = 2;
-  defaults.head_dim = 64;
-  return make_config(app, options, defaults);
+  return make_config(app, options, default_lengths(adversary(options)));
 }
 
 void require_rank(const CaseOptions& options, const ApbConfig& config) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "reference/case_makers/hard_scores.hpp"
 #include "reference/case_makers/preset_case.hpp"
 #include "reference/case_makers/random_case.hpp"
 #include "reference/cli/number_checks.hpp"
@@ -52,11 +53,11 @@ void add_lengths(CLI::App& app, CaseOptions& options) {
                  "query_aware, retaining_head, random, recent or none")
       ->capture_default_str();
   app.add_option("--keep", options.num_kept, "entries each rank keeps and passes, per KV head");
-  app.add_option("--pool", options.pool_kernel, "width of the max-pool over scores, odd")
-      ->capture_default_str();
-  app.add_option("--q-heads", options.num_q_heads, "query heads (default 8)");
+  app.add_option("--pool", options.pool_kernel,
+                 "width of the max-pool over scores, odd (default 5; 1 for kinds about the top-k)");
+  app.add_option("--q-heads", options.num_q_heads, "query heads (default 8; 2 for these kinds)");
   app.add_option("--kv-heads", options.num_kv_heads, "KV heads (default 2)");
-  app.add_option("--head-dim", options.head_dim, "head dimension (default 64)");
+  app.add_option("--head-dim", options.head_dim, "head dimension (default 64; 16 for these kinds)");
 }
 
 /// Each of these goes only with that.
@@ -95,7 +96,9 @@ void check_method(const CLI::App& app, const CaseOptions& options) {
   if (!retaining && app.count("--heads") > 0) {
     throw BadInput("case", "compressor", options.compressor, "retaining_head with --heads");
   }
-  const bool about_scores = options.adversarial == "ties" || options.adversarial == "signed-zeros";
+  const bool about_scores =
+      options.adversarial == "ties" || options.adversarial == "signed-zeros" ||
+      (!options.adversarial.empty() && has_hard_scores(parse_adversary(options.adversarial)));
   if (about_scores && compressor != Compressor::kQueryAware) {
     throw BadInput("case", "compressor", options.compressor,
                    fmt::format("query_aware with --adversarial {}", options.adversarial));
@@ -109,7 +112,7 @@ void add_options(CLI::App& app, CaseOptions& options) {
   add_lengths(app, options);
   app.add_option("--dtype", options.value_type,
                  "precision that every input fits in: float64, float32, bfloat16 or float16 "
-                 "(default: bfloat16; with --text float32)");
+                 "(default: bfloat16; with --text or shared bits float32)");
   app.add_option("--seed", options.seed, "of random numbers, the random compressor and --sample")
       ->check(whole_number(0, kMaxSeed))
       ->capture_default_str();
@@ -174,7 +177,7 @@ ApbConfig make_config(const CLI::App& app, const CaseOptions& options, const Apb
   config.compressor = parse_compressor(options.compressor);
   const bool keeps = config.compressor != Compressor::kNone;
   config.num_kept = options.num_kept.value_or(keeps ? defaults.num_kept : 0);
-  config.pool_kernel = options.pool_kernel;
+  config.pool_kernel = options.pool_kernel.value_or(defaults.pool_kernel);
   config.seed = static_cast<std::uint64_t>(options.seed);
   config.num_q_heads = options.num_q_heads.value_or(defaults.num_q_heads);
   config.num_kv_heads = options.num_kv_heads.value_or(defaults.num_kv_heads);

@@ -43,7 +43,7 @@ struct CaseOptions {
   std::string convention = "paper";
   Index query_insert_at = 0;
   std::string compressor = "query_aware";
-  Index pool_kernel = 5;
+  std::optional<Index> pool_kernel;
   Index seed = 0;
   std::optional<std::string> value_type;
 

@@ -15,14 +15,14 @@ namespace apb {
 namespace {
 
 /// Failing pairs looked at: enough to tell neighbours apart, few enough to be quick.
-constexpr std::size_t kMaxPairs = 6;
+constexpr std::size_t kSearchedPairs = 6;
 /// A tile is smaller than the chunks that ranks pass on; below 64 no kernel loads keys.
 constexpr std::array<Index, 2> kLostTiles{64, 128};
 
 /// How far a pair of the evidence is from what its row would give if some of its keys were lost.
 /// \param weight of the lost keys, as shares of the row's sum
 /// \param value  theirs, weighted and summed
-double error_without(const Evidence& evidence, Place place, double weight,
+double error_without(const Evidence& evidence, PairPlace place, double weight,
                      const Eigen::RowVectorXd& value) {
   const Tolerances& tolerances = evidence.wrong.tolerances;
   const double rest = std::max(1 - weight, std::numeric_limits<double>::min());
@@ -50,7 +50,7 @@ struct SeenKeys {
   std::vector<Index> number;  ///< of the key among all keys
 };
 
-SeenKeys keys_seen(const Evidence& evidence, Place place) {
+SeenKeys keys_seen(const Evidence& evidence, PairPlace place) {
   const AttentionSetup& setup = evidence.wrong.setup;
   const Index row = evidence.row(place);
   const Index head = evidence.head(place);
@@ -88,7 +88,7 @@ class TileSearch {
   TileSearch(Index tile, Index origin, Index end)
       : tile_(tile), origin_(origin), errors_(static_cast<std::size_t>((end - origin) / tile), 0) {}
 
-  void add(const Evidence& evidence, Place place, const SeenKeys& keys) {
+  void add(const Evidence& evidence, PairPlace place, const SeenKeys& keys) {
     std::vector<double> weight(errors_.size(), 0);
     Matrix<double> value =
         Matrix<double>::Zero(std::ssize(errors_), evidence.wrong.setup.query.head_dim);
@@ -151,9 +151,9 @@ AttentionSetup window_of_row(const AttentionSetup& setup, Index row, Index width
 
 /// Width of the window that explains some failing pairs best; 0 if there is none. The window slides
 /// over the keys from number `own_begin` on; those before it are seen as ever.
-Index best_width(const Evidence& evidence, const std::vector<Place>& places, Index own_begin) {
+Index best_width(const Evidence& evidence, const std::vector<PairPlace>& places, Index own_begin) {
   std::vector<double> errors(static_cast<std::size_t>(count_keys(evidence.wrong.setup)), 0);
-  for (const Place place : places) {
+  for (const PairPlace place : places) {
     const SeenKeys keys = keys_seen(evidence, place);
     Index own = 0;  // keys that the window slides over
     for (const Index number : keys.number) own += number >= own_begin ? 1 : 0;
@@ -203,7 +203,7 @@ std::vector<Variant> tile_missing(const Evidence& evidence) {
       first += stretch.key.rows;
     }
   }
-  for (const Place place : spread(evidence.failing, kMaxPairs)) {
+  for (const PairPlace place : spread(evidence.failing, kSearchedPairs)) {
     const SeenKeys keys = keys_seen(evidence, place);
     for (TileSearch& search : searches) search.add(evidence, place, keys);
   }
@@ -220,7 +220,7 @@ std::vector<Variant> tile_missing(const Evidence& evidence) {
 
 std::vector<Variant> sliding_window(const Evidence& evidence) {
   const AttentionSetup& setup = evidence.wrong.setup;
-  const std::vector<Place> places = spread(evidence.failing, kMaxPairs);
+  const std::vector<PairPlace> places = spread(evidence.failing, kSearchedPairs);
   if (setup.keys.empty()) return {};
   const Index before_own = count_keys(setup) - setup.keys.back().key.rows;
   std::vector<Variant> variants;

@@ -71,7 +71,7 @@ constexpr std::array kImportanceMistakes{
 };
 
 /// Fewer elements may agree by chance with a mistake that changes others too.
-constexpr Index kEnough = 8;
+constexpr Index kEnoughElements = 8;
 
 /// Where an element fails, and how far it is off the truth.
 struct FailingElements {
@@ -81,7 +81,8 @@ struct FailingElements {
   std::vector<Index> heads;
 };
 
-FailingElements find_failing(const ImportanceEvidence& evidence, const ImportanceError& error) {
+FailingElements find_failing_elements(const ImportanceEvidence& evidence,
+                                      const ImportanceError& error) {
   FailingElements found;
   found.fails = Matrix<char>::Zero(evidence.truth.rows(), evidence.truth.cols());
   std::set<Index> rows;
@@ -108,7 +109,7 @@ std::span<const ImportanceMistake> known_importance_mistakes() {
 }
 
 Diagnosis explain_importance(const ImportanceEvidence& evidence, const ImportanceError& error) {
-  const FailingElements failing = find_failing(evidence, error);
+  const FailingElements failing = find_failing_elements(evidence, error);
   const Index all_heads = evidence.truth.cols();
   Diagnosis diagnosis;
   diagnosis.places = {{"importance",
@@ -129,7 +130,7 @@ Diagnosis explain_importance(const ImportanceEvidence& evidence, const Importanc
     }
     if (with.count() == 0 || !explains(with, failing.error)) continue;
     const bool everywhere = keeps_right(right);
-    if (!everywhere && with.count() < kEnough) continue;
+    if (!everywhere && with.count() < kEnoughElements) continue;
     diagnosis.explanations.push_back(
         {std::string(mistake.name) + (everywhere ? "" : ", in these places alone"), with.rms()});
   }

@@ -11,8 +11,6 @@
 namespace apb {
 namespace {
 
-constexpr double kInf = std::numeric_limits<double>::infinity();
-
 /// Whether all ranks' caches are merged. A rank's document and the query's own keys are two
 /// stretches.
 bool is_query_pass(const Evidence& evidence) {
@@ -38,7 +36,7 @@ std::vector<AttentionSetup> parts_of(const Evidence& evidence) {
 /// One row and head of partial attention.
 struct Partial {
   Eigen::RowVectorXd out;
-  double lse = -kInf;
+  double lse = -kInfinite;
 };
 
 /// Makes one row and head from its partials.
@@ -66,9 +64,9 @@ Attention merged(const std::vector<AttentionSetup>& parts, Merge merge) {
 }
 
 Partial merge_right(const std::vector<Partial>& parts) {
-  Partial whole{Eigen::RowVectorXd::Zero(parts.front().out.size()), -kInf};
+  Partial whole{Eigen::RowVectorXd::Zero(parts.front().out.size()), -kInfinite};
   for (const Partial& part : parts) whole.lse = std::max(whole.lse, part.lse);
-  if (whole.lse == -kInf) return whole;
+  if (whole.lse == -kInfinite) return whole;
   double sum = 0;
   for (const Partial& part : parts) {
     const double weight = std::exp(part.lse - whole.lse);
@@ -124,7 +122,7 @@ Partial merge_rounded(std::vector<Partial> parts, ValueType type, bool out_too) 
 /// Of parts `from` to `to`, those that saw nothing count as if their lse were 0.
 Partial merge_empty_as_0(std::vector<Partial> parts, std::size_t from, std::size_t to) {
   for (std::size_t i = from; i < to; ++i) {
-    if (parts[i].lse == -kInf) parts[i].lse = 0;
+    if (parts[i].lse == -kInfinite) parts[i].lse = 0;
   }
   return merge_right(parts);
 }

@@ -45,7 +45,7 @@ std::vector<Variant> swapped_heads(const Evidence& evidence) {
   const AttentionSetup& right = evidence.wrong.setup;
   const Index kv_heads = right.keys.empty() ? 1 : right.keys.front().key.heads;
   std::set<std::pair<Index, Index>> pairs;
-  for (const Place place : evidence.failing) {
+  for (const PairPlace place : evidence.failing) {
     const Index own = right.kv_head(evidence.head(place));
     for (Index other = 0; other < kv_heads; ++other) {
       if (other != own) pairs.insert(std::minmax(own, other));

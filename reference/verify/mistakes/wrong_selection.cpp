@@ -9,6 +9,7 @@
 #include <set>
 
 #include "reference/attention/selection.hpp"
+#include "reference/verify/evidence.hpp"
 
 namespace apb {
 namespace {
@@ -62,10 +63,9 @@ HeadPositions late_ties(const SelectionEvidence& evidence) {
 
 /// As torch.topk orders them. Infinity then comes second.
 HeadPositions nan_highest(const SelectionEvidence& evidence) {
-  constexpr double kInf = std::numeric_limits<double>::infinity();
   const Matrix<double> importance = evidence.importance.unaryExpr([](double value) {
-    if (std::isnan(value)) return kInf;
-    return value == kInf ? std::numeric_limits<double>::max() : value;
+    if (std::isnan(value)) return kInfinite;
+    return value == kInfinite ? std::numeric_limits<double>::max() : value;
   });
   return exact_selection(evidence.rank, importance);
 }
