@@ -100,6 +100,16 @@ def judge(verify, case, candidate, rank, result):
     return json.loads(report.read_text())
 
 
+def in_words(check):
+    """A share's digits are cut off, so that only all is 100 %. A cosine with nothing is none."""
+    figure = check["figure"]
+    if check["check"].startswith("cosine"):
+        text = "none" if isinstance(figure, str) else f"{figure:.4f}"
+    else:
+        text = f"{np.floor(1e4 * figure) / 100:.2f} %"
+    return ("pass " if check["pass"] else "FAIL ") + text
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--doc-len", type=int, default=131072)
@@ -120,9 +130,7 @@ def main():
         print("{:<38} {:<11} {:<14} {:<17} {:<14} {}".format(*header))
         for name, result in kernels(rank):
             found = judge(verify, case, Path(folder) / "candidate.h5", rank, result)
-            cells = [("pass" if check["pass"] else "FAIL") + " " +
-                     (f"{check['figure']:.4f}" if check["check"].startswith("cosine") else f"{100 * check['figure']:.2f} %")
-                     for check in found["others"][0]["checks"]]
+            cells = [in_words(check) for check in found["others"][0]["checks"]]
             print("{:<38} {:<11} {:<14} {:<17} {:<14} {}".format(name, "PASS" if found["pass"] else "FAIL", *cells))
             for one in found["diagnoses"]:
                 print("    " + (one["explanations"][0]["mistake"] if one["explanations"] else "unknown pattern"))

@@ -39,7 +39,7 @@ struct Pair {
 };
 
 /// Rows do not see the keys for which `lost` holds.
-MakeWrong losing(std::function<bool(const CaseRank&, const Pair&)> lost) {
+MakeWrong hiding(std::function<bool(const CaseRank&, const Pair&)> lost) {
   return [lost = std::move(lost)](CaseRank& rank, Kernel& kernel) {
     kernel.visible = [lost, &rank](Segment q, Index i, Segment k, Index j) {
       return is_visible(q, i, k, j) && !lost(rank, {q, i, k, j});
@@ -48,13 +48,13 @@ MakeWrong losing(std::function<bool(const CaseRank&, const Pair&)> lost) {
 }
 
 MakeWrong missing_range(Segment segment, Index begin, Index end) {
-  return losing([=](const CaseRank&, const Pair& pair) {
+  return hiding([=](const CaseRank&, const Pair& pair) {
     return pair.key_segment == segment && pair.key >= begin && pair.key < end;
   });
 }
 
 MakeWrong missing_anchor_tail(Index count) {
-  return losing([count](const CaseRank& rank, const Pair& pair) {
+  return hiding([count](const CaseRank& rank, const Pair& pair) {
     return pair.row_segment == Segment::kBlock && pair.key_segment == Segment::kAnchor &&
            pair.key >= rank.layout.anchor_rows - count;
   });
@@ -62,7 +62,7 @@ MakeWrong missing_anchor_tail(Index count) {
 
 /// What one lower rank gave, or all of it but some last entries; both lower ranks gave as much.
 MakeWrong missing_slice(Index lower, Index but = 0) {
-  return losing([=](const CaseRank& rank, const Pair& pair) {
+  return hiding([=](const CaseRank& rank, const Pair& pair) {
     const Index kept = rank.layout.passing_rows / 2;
     return pair.key_segment == Segment::kPassing && pair.key >= lower * kept &&
            pair.key < (lower + 1) * kept - but;
@@ -71,7 +71,7 @@ MakeWrong missing_slice(Index lower, Index but = 0) {
 
 /// The last keys that a row should see, of all or, of a block row, of its block.
 MakeWrong window(Index width, bool own_alone) {
-  return losing([=](const CaseRank& rank, const Pair& pair) {
+  return hiding([=](const CaseRank& rank, const Pair& pair) {
     if (own_alone) return pair.key_segment == Segment::kBlock && pair.key <= pair.row - width;
     const Index row = number(rank, pair.row_segment, pair.row);
     return number(rank, pair.key_segment, pair.key) <= row - width;
@@ -154,7 +154,7 @@ bool passes(const CaseShape& shape) {
 }
 
 MakeWrong missing_tail(Index count) {
-  return losing([count](const CaseRank& rank, const Pair& pair) {
+  return hiding([count](const CaseRank& rank, const Pair& pair) {
     return pair.key_segment == Segment::kPassing && pair.key >= rank.layout.passing_rows - count;
   });
 }
@@ -271,7 +271,7 @@ const std::vector<Mutation>& neighbours() {
       {"block rows miss keys of the anchor", missing_range(Segment::kAnchor, 1, 4)},
       {"one tile of keys", missing_range(Segment::kBlock, 40, 104), block_of(128)},
       {"one tile of keys", missing_range(Segment::kBlock, 64, 127), block_of(128)},
-      {"sliding window", losing([](const CaseRank&, const Pair& pair) {  // every other key
+      {"sliding window", hiding([](const CaseRank&, const Pair& pair) {  // every other key
          return pair.key_segment == pair.row_segment && (pair.row - pair.key) % 2 == 1;
        })},
       {"causal mask aligned", off_by(3)},
