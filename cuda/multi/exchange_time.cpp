@@ -10,13 +10,18 @@
 namespace apb::cuda {
 namespace {
 
-constexpr int kWarmBatches = 2, kBatches = 7;
+constexpr int kBatches = 11;  // that count
 
-/// Exchanges of a batch, which is timed as one: few of what takes long.
-int batch_size(std::size_t bytes) {
+/// How a size is timed: few of what takes long.
+struct Batches {
+  int size;  ///< exchanges that are timed as one
+  int warm;  ///< batches before those that count
+};
+
+Batches batches_of(std::size_t bytes) {
   constexpr std::size_t kSmall = std::size_t{4} << 20, kMiddle = std::size_t{32} << 20;
-  if (bytes <= kSmall) return 20;
-  return bytes <= kMiddle ? 8 : 3;
+  if (bytes <= kSmall) return {20, 20};
+  return bytes <= kMiddle ? Batches{8, 5} : Batches{3, 2};
 }
 
 /// Two buffers of one kind of memory.
@@ -162,9 +167,9 @@ class OneExchange {
 ExchangeRuns time_one(NcclCommunicator& nccl, Partners& partners, const ExchangePoint& point,
                       const ExchangeMemory& memory, const Stream& stream) {
   const OneExchange exchange(nccl, point.kind, point.bytes, memory);
-  const int in_batch = batch_size(point.bytes);
+  const Batches batches = batches_of(point.bytes);
   const auto eager = [&] {
-    for (int i = 0; i < in_batch; ++i) exchange.enqueue(stream.get());
+    for (int i = 0; i < batches.size; ++i) exchange.enqueue(stream.get());
   };
   exchange.enqueue(stream.get());  // NCCL connects ranks when they first meet
   stream.synchronize();
@@ -174,7 +179,7 @@ ExchangeRuns time_one(NcclCommunicator& nccl, Partners& partners, const Exchange
   if (point.captured) captured = std::make_unique<const CapturedBatch>(stream, eager);
   const Event begin, end;
   ExchangeRuns runs{point, {}, 0};
-  for (int batch = 0; batch < kWarmBatches + kBatches; ++batch) {
+  for (int batch = 0; batch < batches.warm + kBatches; ++batch) {
     partners.meet(stream.get());
     begin.record(stream.get());
     if (captured) {
@@ -184,7 +189,7 @@ ExchangeRuns time_one(NcclCommunicator& nccl, Partners& partners, const Exchange
     }
     end.record(stream.get());
     end.synchronize();
-    if (batch >= kWarmBatches) runs.seconds.push_back(seconds_between(begin, end) / in_batch);
+    if (batch >= batches.warm) runs.seconds.push_back(seconds_between(begin, end) / batches.size);
   }
   const DeviceBuffer<std::uint64_t> wrong(1);
   check(cudaMemsetAsync(wrong.data(), 0, sizeof(std::uint64_t), stream.get()));
@@ -220,10 +225,11 @@ ExchangeTimes time_exchanges(NcclCommunicator& nccl, std::size_t smallest, std::
     const ExchangeMemory memory(nccl, largest, windows);
     if (windows) times.has_windows = agree(memory.has_windows());
     if (windows && !times.has_windows) break;
-    for (std::size_t kind = 0; kind < kExchangeNames.size(); ++kind) {
-      progress(kExchangeNames.at(kind));
-      for (std::size_t bytes = smallest; bytes <= largest; bytes *= 2) {
-        for (const bool captured : {false, true}) {
+    // Eager ones first: right behind graphs, small ones took up to five times as long.
+    for (const bool captured : {false, true}) {
+      for (std::size_t kind = 0; kind < kExchangeNames.size(); ++kind) {
+        progress(kExchangeNames.at(kind));
+        for (std::size_t bytes = smallest; bytes <= largest; bytes *= 2) {
           const ExchangePoint point{static_cast<ExchangeKind>(kind), bytes / whole * whole, windows,
                                     captured};
           times.runs.push_back(time_one(nccl, partners, point, memory, stream));

@@ -3,13 +3,12 @@
 
 #include <fmt/core.h>
 
-#include <filesystem>
-
 #include "cuda/comm/choose_gpu.hpp"
 #include "cuda/comm/loopback.hpp"
 #include "cuda/stream.hpp"
 #include "cuda/tools/case_run.hpp"
 #include "cuda/tools/model_run.hpp"
+#include "reference/cli/file_options.hpp"
 #include "reference/cli/progress.hpp"
 #include "reference/cli/tool_main.hpp"
 #include "reference/core/hdf5/hdf5_file.hpp"
@@ -45,10 +44,6 @@ nlohmann::json prepare_case(const CLI::App& app, const CaseOptions& options) {
     }
   }
   check_hdf5_in_child(options.case_path);
-  std::error_code not_there;
-  if (std::filesystem::equivalent(options.case_path, options.output_path, not_there)) {
-    throw BadInput("cuda", "output", options.output_path, "another file than the case");
-  }
   Hdf5Writer(options.output_path);  // refuse now, not at the end
   return {};
 }
@@ -102,8 +97,10 @@ int main(int argc, char** argv) {
       "apb-cuda");
   apb::RunOptions options;
   apb::cuda::CaseOptions case_options;
-  app.add_option("CASE", case_options.case_path, "case file to answer, instead of a text");
-  app.add_option("--output", case_options.output_path, "candidate file with the answers of CASE");
+  apb::reads_files(
+      app.add_option("CASE", case_options.case_path, "case file to answer, instead of a text"));
+  apb::writes_file(app.add_option("--output", case_options.output_path,
+                                  "candidate file with the answers of CASE"));
   apb::add_options(app, options, apb::cuda::kPrecisions);
   const auto work = [&] {
     if (!case_options.case_path.empty() || !case_options.output_path.empty()) {

@@ -142,6 +142,29 @@ HeadsTensor<double> stacked(const HeadsTensor<double>& anchor, const HeadsTensor
   return rows;
 }
 
+/// Where scores are huge, one rank has all the weight and a merge of ranks shows nothing. So every
+/// other row and head of a query pass is made smaller, by a power of two, until none of its scores
+/// is beyond 2.
+void let_ranks_share(const CaseFile& case_file, HeadsTensor<double>& query) {
+  const ApbConfig& config = case_file.config;
+  for (Index row = 0; row < query.rows(); ++row) {
+    for (Index head = row % 2; head < query.heads(); head += 2) {
+      auto own = head_matrix(query.view(), head).row(row);
+      double largest = 0;
+      for (const CaseRank& rank : case_file.ranks) {
+        const auto keys = head_matrix(rank.key.view(), head / config.group_size());
+        for (const double score : (keys * own.transpose()).reshaped()) {
+          if (std::isfinite(score)) largest = std::max(largest, std::abs(score));
+        }
+      }
+      while (largest * config.softmax_scale > 2) {
+        own /= 2;
+        largest /= 2;
+      }
+    }
+  }
+}
+
 }  // namespace
 
 Adversary parse_adversary(std::string_view name) {
@@ -235,6 +258,7 @@ CaseFile random_case(Method method, const ApbConfig& config, ValueType type, Adv
   if (decode) {
     RowTensors query_rows = random_rows(config, type, config.query_len, random);
     spoil(adversary, query_rows, false, random);
+    let_ranks_share(case_file, query_rows.query);
     add_decode(case_file, query_rows);
   }
   return case_file;

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <new>
 
+#include "reference/cli/file_options.hpp"
 #include "reference/cli/launcher_environment.hpp"
 #include "reference/core/keep_freed_memory.hpp"
 #include "reference/core/standard_error.hpp"
@@ -48,6 +49,7 @@ Outcome run_command(CLI::App& app, int argc, char** argv, const std::function<Ex
   try {
     app.parse(argc, argv);
     refuse_empty_values(app);
+    require_inputs_kept(app);
     const ExitStatus status = work();
     if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
       throw CannotRun("standard output cannot be written");

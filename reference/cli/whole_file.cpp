@@ -2,7 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <vector>
 
 #include "reference/core/error.hpp"
 #include "reference/core/temporary_file.hpp"
@@ -27,10 +27,21 @@ std::string temporary_for(const std::string& path) {
 
 }  // namespace
 
-std::string read_whole_file(const std::string& path) {
+std::string read_stream(std::istream& stream, std::size_t most_bytes) {
+  std::string text;
+  std::vector<char> piece(std::size_t{1} << 16U);
+  while (stream && text.size() <= most_bytes) {
+    stream.read(piece.data(), std::ssize(piece));
+    text.append(piece.data(), static_cast<std::size_t>(stream.gcount()));
+  }
+  if (text.size() > most_bytes) text.resize(most_bytes + 1);
+  return text;
+}
+
+std::string read_whole_file(const std::string& path, std::size_t most_bytes) {
   if (std::filesystem::is_directory(path)) throw BadInput(path + ": is a folder");
   std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
+  std::string text = read_stream(file, most_bytes);
   if (!file.is_open() || file.bad()) throw BadInput(path + ": cannot be read");
   return text;
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include "reference/cli/file_options.hpp"
 #include "reference/cli/number_checks.hpp"
 #include "reference/core/plans/method_list.hpp"
 
@@ -9,11 +10,15 @@ namespace apb {
 
 void add_options(CLI::App& app, RunOptions& options, const Precisions& precisions) {
   options.precision = precisions.front();
-  app.add_option("--text", options.text_path, "text file to prefill ('-': standard input)");
+  reads_files(
+      app.add_option("--text", options.text_path, "text file to prefill ('-': standard input)"));
+  app.add_flag("--bos,!--no-bos", options.bos,
+               "begin the text as the tokenizer does: with a BOS, if it puts one (default: yes)");
   app.add_option("--query", options.query, "question, put after the text");
   app.add_option("--expect", options.expected, "answer whose nll is measured (teacher-forced)");
-  auto* weights =
-      app.add_option("--weights", options.model.weights_path, "weights file made by apb import");
+  auto* weights = reads_files(
+      app.add_option("--weights", options.model.weights_path, "weights file made by apb import"),
+      options.model.weights_path);
   app.add_flag("--toy", options.model.toy, "built-in toy model (random weights, byte tokens)")
       ->excludes(weights);
   app.add_option("--precision", options.precision, fmt::format("{}", fmt::join(precisions, " or ")))
@@ -36,8 +41,8 @@ void add_options(CLI::App& app, RunOptions& options, const Precisions& precision
   app.add_option("--compressor", options.compressor,
                  "query_aware, retaining_head (with --heads), random, recent or none")
       ->capture_default_str();
-  app.add_option("--heads", options.model.heads_path,
-                 "retaining heads of this model, made by apb import heads");
+  reads_files(app.add_option("--heads", options.model.heads_path,
+                             "retaining heads of this model, made by apb import heads"));
   app.add_option("--keep", options.num_kept,
                  "entries each rank keeps and passes, per KV head (default: an eighth of a block)");
   app.add_option("--pool", options.pool_kernel,
@@ -56,8 +61,8 @@ void add_options(CLI::App& app, RunOptions& options, const Precisions& precision
       ->capture_default_str();
   app.add_flag("--nll", options.per_token_nll, "also measure the nll of every text token");
   app.add_flag("--json", options.json, "print the results as JSON");
-  app.add_option("--trace", options.trace_path,
-                 "write kept positions, scores and counters to an HDF5 file");
+  writes_file(app.add_option("--trace", options.trace_path,
+                             "write kept positions, scores and counters to an HDF5 file"));
 }
 
 }  // namespace apb

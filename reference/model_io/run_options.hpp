@@ -16,6 +16,7 @@ using Precisions = std::vector<std::string>;
 
 struct RunOptions {
   std::string text_path;
+  bool bos = true;  ///< the text begins as the tokenizer has it
   std::string query;
   std::string expected;
   ModelSource model{.weights_path = ModelSource::default_path()};

@@ -15,9 +15,11 @@ double RunReport::text_nll() const {
 }
 
 template <class Scalar>
-RunReport make_report(const EvaluationRequest& request, const Evaluation<Scalar>& evaluation,
-                      const Tokenizer& tokenizer) {
-  RunReport report{.answer = tokenizer.decode(evaluation.answer),
+RunReport make_report(const EvaluationRequest& request, const std::vector<int>& before_text,
+                      const Evaluation<Scalar>& evaluation, const Tokenizer& tokenizer) {
+  RunReport report{.before_text_tokens = before_text,
+                   .before_text = tokenizer.decode(before_text),
+                   .answer = tokenizer.decode(evaluation.answer),
                    .answer_tokens = evaluation.answer,
                    .prefill_s = evaluation.prefill_s,
                    .total_s = evaluation.total_s,
@@ -42,7 +44,7 @@ void report_results(const nlohmann::json& job, const EvaluationRequest& request,
   if (const std::string trace = job.at("trace_path"); !trace.empty()) {
     write_trace(trace, request, evaluation);
   }
-  const RunReport report = make_report(request, evaluation, tokenizer);
+  const RunReport report = make_report(request, job.at("before_text"), evaluation, tokenizer);
   if (job.at("json").get<bool>()) {
     print_json(request, report);
   } else {
@@ -52,10 +54,11 @@ void report_results(const nlohmann::json& job, const EvaluationRequest& request,
 
 void print_table(const EvaluationRequest& request, const RunReport& report) {
   const ApbConfig& config = request.config;
-  fmt::print("{}, {} tokens on {} rank{}, anchor {}, {} query tokens embedded, compressor {}{}\n",
-             to_string(request.method), config.doc_len, config.num_ranks,
-             config.num_ranks == 1 ? "" : "s", config.anchor_len, config.embedded_query_len,
-             to_string(config.compressor),
+  fmt::print("{}, {} tokens{} on {} rank{}, anchor {}, {} query tokens embedded, compressor {}{}\n",
+             to_string(request.method), config.doc_len,
+             report.before_text.empty() ? "" : fmt::format(" ({} first)", report.before_text),
+             config.num_ranks, config.num_ranks == 1 ? "" : "s", config.anchor_len,
+             config.embedded_query_len, to_string(config.compressor),
              config.num_kept > 0 ? fmt::format(", {} kept per KV head", config.num_kept) : "");
   fmt::print("answer: {}\n", report.answer);
   if (report.expected_nll) {
@@ -78,6 +81,7 @@ void print_table(const EvaluationRequest& request, const RunReport& report) {
 void print_json(const EvaluationRequest& request, const RunReport& report) {
   nlohmann::json json{{"method", to_string(request.method)},
                       {"config", request.config},
+                      {"before_text_tokens", report.before_text_tokens},
                       {"answer", report.answer},
                       {"answer_tokens", report.answer_tokens},
                       {"prefill_s", report.prefill_s},
@@ -100,9 +104,9 @@ template void report_results(const nlohmann::json&, const EvaluationRequest&, co
                              const Evaluation<float>&);
 template void report_results(const nlohmann::json&, const EvaluationRequest&, const Tokenizer&,
                              const Evaluation<double>&);
-template RunReport make_report(const EvaluationRequest&, const Evaluation<float>&,
-                               const Tokenizer&);
-template RunReport make_report(const EvaluationRequest&, const Evaluation<double>&,
-                               const Tokenizer&);
+template RunReport make_report(const EvaluationRequest&, const std::vector<int>&,
+                               const Evaluation<float>&, const Tokenizer&);
+template RunReport make_report(const EvaluationRequest&, const std::vector<int>&,
+                               const Evaluation<double>&, const Tokenizer&);
 
 }  // namespace apb

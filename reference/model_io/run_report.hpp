@@ -21,6 +21,8 @@ struct RankCounters {
 
 /// The results of a run that are printed.
 struct RunReport {
+  std::vector<int> before_text_tokens;  ///< the document's first, which the tokenizer put there
+  std::string before_text;              ///< the same as text
   std::string answer;
   std::vector<int> answer_tokens;
   double prefill_s = 0;
@@ -35,6 +37,7 @@ struct RunReport {
 
 template <class Scalar>
 [[nodiscard]] RunReport make_report(const EvaluationRequest& request,
+                                    const std::vector<int>& before_text,
                                     const Evaluation<Scalar>& evaluation,
                                     const Tokenizer& tokenizer);
 

@@ -3,35 +3,19 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <iostream>
-#include <iterator>
 #include <numeric>
 
 #include "reference/cli/launcher_environment.hpp"
 #include "reference/cli/progress.hpp"
 #include "reference/cli/unused_options.hpp"
-#include "reference/cli/whole_file.hpp"
 #include "reference/core/error.hpp"
 #include "reference/core/hdf5/hdf5_file.hpp"
 #include "reference/core/standard_error.hpp"
 #include "reference/model_io/request_json.hpp"
+#include "reference/model_io/text_input.hpp"
 
 namespace apb {
 namespace {
-
-std::string read_text(const std::string& path) {
-  if (path.empty()) throw BadInput("--text is missing: name a text file, or - for standard input");
-  if (path == "-") {
-    if (const auto process = launched_process()) {
-      throw BadInput(
-          fmt::format("--text -: standard input reaches one process of an MPI run only ({} is "
-                      "set): name a file",
-                      process->variable));
-    }
-    return {std::istreambuf_iterator<char>(std::cin), {}};
-  }
-  return read_whole_file(path);
-}
 
 /// Lengths that were not given follow the paper's proportions (its Table 8, up to 256K): an anchor
 /// of a quarter, a passing share of an eighth of a block.
@@ -61,6 +45,23 @@ ApbConfig make_config(const RunOptions& options, bool embed_query, Index doc_len
   const bool keeps = config.compressor != Compressor::kNone;
   config.num_kept = options.num_kept.value_or(keeps ? block_len / 8 : 0);
   return config;
+}
+
+/// One line on stderr where what the tokenizer puts before a text is not as one may think.
+void note_beginning(const CLI::App& app, bool bos, const EncodedText& text,
+                    const Tokenizer& tokenizer) {
+  if (!speaks_for_run()) return;
+  const std::string before = tokenizer.decode(text.before);
+  if (text.before.empty() && app.count("--bos") > 0) {
+    print_to_stderr(fmt::format("{}: note: --{}bos: this tokenizer puts no token before a text\n",
+                                app.get_name(), bos ? "" : "no-"));
+  } else if (bos && !text.before.empty() && std::ssize(text.ids) >= std::ssize(text.before) &&
+             std::equal(text.before.begin(), text.before.end(), text.ids.begin())) {
+    print_to_stderr(
+        fmt::format("{}: note: the text begins with {} itself: it stands there twice (--no-bos "
+                    "leaves out the tokenizer's)\n",
+                    app.get_name(), before));
+  }
 }
 
 /// One line on stderr for each length that asks for more than the text has.
@@ -130,14 +131,17 @@ nlohmann::json prepare_job(const CLI::App& app, const RunOptions& options,
   if (!wants_heads && !options.model.heads_path.empty()) {
     throw BadInput("run", "compressor", options.compressor, "retaining_head with --heads");
   }
-  const std::string text = read_text(options.text_path);
+  if (options.text_path.empty()) {
+    throw BadInput("--text is missing: name a text file, or - for standard input");
+  }
   options.model.check();
   const ModelShape model = options.model.shape();
   const Tokenizer tokenizer = options.model.tokenizer();
-  tokenizer.require_text(options.text_path == "-" ? "standard input" : options.text_path, text);
+  const std::string text = read_text(options.text_path, model, tokenizer);
   tokenizer.require_text("--query", options.query);
   tokenizer.require_text("--expect", options.expected);
   const auto encoded = tokenizer.encode({text, options.query, options.expected});
+  require_text_length(options.text_path, std::ssize(encoded[0].ids), model);
   if (encoded[1].ids.empty()) {
     throw BadInput("--query: has no token: the model's vocabulary lacks all its characters");
   }
@@ -148,13 +152,19 @@ nlohmann::json prepare_job(const CLI::App& app, const RunOptions& options,
   const bool embed_query = app.count("--embed-query") > 0
                                ? options.embed_query
                                : options.method != to_string(Method::kStar);
+  note_beginning(app, options.bos, encoded[0], tokenizer);
+  const EncodedText document = options.bos ? beginning(encoded[0]) : encoded[0];
   const EvaluationRequest request =
-      make_request(app, options, embed_query, encoded[0], encoded[1], encoded[2], model);
+      make_request(app, options, embed_query, document, encoded[1], encoded[2], model);
   if (!options.trace_path.empty()) Hdf5Writer(options.trace_path);  // refuse now, not at the end
   warn_if_too_long(request, model);
-  return {{"model", options.model}, {"precision", options.precision},
-          {"request", request},     {"trace_path", options.trace_path},
-          {"json", options.json},   {"progress_on_terminal", Progress::on_terminal()}};
+  return {{"model", options.model},
+          {"precision", options.precision},
+          {"request", request},
+          {"before_text", options.bos ? encoded[0].before : std::vector<int>{}},
+          {"trace_path", options.trace_path},
+          {"json", options.json},
+          {"progress_on_terminal", Progress::on_terminal()}};
 }
 
 }  // namespace apb

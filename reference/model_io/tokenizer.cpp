@@ -1,5 +1,6 @@
 #include "reference/model_io/tokenizer.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -41,6 +42,13 @@ std::pair<Index, Index> EncodedText::tokens_of_bytes(Index begin, Index end) con
   return {first, last};
 }
 
+EncodedText beginning(EncodedText text) {
+  text.ids.insert(text.ids.begin(), text.before.begin(), text.before.end());
+  text.offsets.insert(text.offsets.begin(), text.before.size(), {0, 0});
+  text.before.clear();
+  return text;
+}
+
 Tokenizer Tokenizer::of_bytes() {
   Tokenizer tokenizer;
   for (int byte = 0; byte < 256; ++byte) {
@@ -53,9 +61,11 @@ Tokenizer Tokenizer::of_weights_file(const std::string& path) {
   const Hdf5Reader file(path);
   const Index vocab_size = file.int_attribute("vocab_size");
   std::vector<std::int64_t> offsets(static_cast<std::size_t>(vocab_size + 1));
+  file.require_stored("/tokenizer/token_offsets", std::array{vocab_size + 1});
   file.read<std::int64_t>("/tokenizer/token_offsets", std::array{vocab_size + 1}, offsets);
   const std::vector<Index> shape = file.shape("/tokenizer/token_bytes");
   const Index total = shape.size() == 1 ? shape[0] : 0;
+  file.require_stored("/tokenizer/token_bytes", std::array{total});
   std::vector<std::uint8_t> bytes(static_cast<std::size_t>(total));
   file.read<std::uint8_t>("/tokenizer/token_bytes", std::array{total}, bytes);
 
@@ -98,15 +108,26 @@ std::vector<EncodedText> Tokenizer::encode(const std::vector<std::string>& texts
                     python()));
   }
   for (const auto& text : nlohmann::json::parse(result.output)) {
-    encoded.push_back({text.at("ids"), text.at("offsets")});
-    for (const int id : encoded.back().ids) {
-      if (id < 0 || id >= std::ssize(token_bytes_)) {
-        throw BadInput(weights_path_, "/tokenizer/json: token id", id,
-                       fmt::format("between 0 and {}", std::ssize(token_bytes_) - 1));
-      }
-    }
+    encoded.push_back({text.at("ids"), text.at("offsets"), text.at("before")});
+    require_ids(encoded.back().ids);
+    require_ids(encoded.back().before);
   }
   return encoded;
+}
+
+void Tokenizer::require_ids(const std::vector<int>& ids) const {
+  for (const int id : ids) {
+    if (id < 0 || id >= std::ssize(token_bytes_)) {
+      throw BadInput(weights_path_, "/tokenizer/json: token id", id,
+                     fmt::format("between 0 and {}", std::ssize(token_bytes_) - 1));
+    }
+  }
+}
+
+std::size_t Tokenizer::longest_token_bytes() const {
+  std::size_t longest = 1;
+  for (const std::string& token : token_bytes_) longest = std::max(longest, token.size());
+  return longest;
 }
 
 std::string Tokenizer::decode(const std::vector<int>& ids) const {

@@ -14,10 +14,16 @@ namespace apb {
 struct EncodedText {
   std::vector<int> ids;
   std::vector<std::pair<Index, Index>> offsets;  ///< bytes [begin, end) of the text, per token
+  /// What the tokenizer puts before every text, as Llama 3's its BOS: not among `ids`.
+  std::vector<int> before;
 
   /// Tokens that touch the bytes [begin, end): first and one past the last.
   [[nodiscard]] std::pair<Index, Index> tokens_of_bytes(Index begin, Index end) const;
 };
+
+/// A text as it is where nothing precedes it: `before` is moved to the front, as tokens of no
+/// bytes.
+[[nodiscard]] EncodedText beginning(EncodedText text);
 
 class Tokenizer {
  public:
@@ -35,10 +41,16 @@ class Tokenizer {
   /// \throws CannotRun if Python or its packages are missing
   [[nodiscard]] std::vector<EncodedText> encode(const std::vector<std::string>& texts) const;
 
+  /// Bytes of the longest token.
+  [[nodiscard]] std::size_t longest_token_bytes() const;
+
   /// The bytes that the tokens stand for.
   [[nodiscard]] std::string decode(const std::vector<int>& ids) const;
 
  private:
+  /// \throws BadInput unless all are tokens of the vocabulary
+  void require_ids(const std::vector<int>& ids) const;
+
   std::string weights_path_;              ///< empty: byte tokens
   std::vector<std::string> token_bytes_;  ///< per token id
 };

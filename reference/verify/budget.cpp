@@ -2,74 +2,158 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 
 namespace apb {
 namespace {
 
-/// Keeps the largest error; the first NaN wins over everything.
-void keep_worst(NormError& kept, double error, const WorstPlace& place) {
+constexpr double kBiasAllowed = 0.3;  ///< last places
+
+double square(double value) {
+  return value * value;
+}
+
+bool is_16_bit(ValueType type) {
+  return type == ValueType::kBfloat16 || type == ValueType::kFloat16;
+}
+
+/// The square sum of what rounding the true output to its type changes.
+double rounding_square(const double* out, Index head_dim, ValueType type) {
+  double sum = 0;
+  for (Index d = 0; d < head_dim; ++d) sum += square(element_error(round_to(type, out[d]), out[d]));
+  return sum;
+}
+
+double finite_norm(const double* values, Index count) {
+  double sum = 0;
+  for (Index d = 0; d < count; ++d) sum += std::isfinite(values[d]) ? square(values[d]) : 0;
+  return std::sqrt(sum);
+}
+
+struct RowTolerance {
+  double out = 0;
+  double out_mean_square = 0;
+  double lse = 0;
+};
+
+/// The formulas of budget.hpp.
+RowTolerance row_tolerance(const RowSizes& sizes, const double* out, Index head_dim,
+                           const Precision& precision) {
+  if (sizes.keys == 0) return {};  // sees nothing
+  const auto d = static_cast<double>(head_dim);
+  const ValueType type = precision.out_type;
+  const double a = std::max(0.0, precision.exp_accuracy - kExpAccuracy);
+  const double w_fp32 =
+      0x1p-21 * ((1 + d / 64) * sizes.score + std::log(sizes.keys)) + 3 * sizes.sum_error;
+  const double norm = finite_norm(out, head_dim);
+  const double sigma = sizes.values + norm;
+  const double weights = std::max(sizes.weights_apart, sizes.weights_alike);
+  const double output = (unit_roundoff(type) + 0x1p-27 * sizes.keys) * norm;
+  const double floor = 0x1p-22 * sizes.largest_value + std::sqrt(d) * half_place(type, 0);
+
+  RowTolerance row;
+  row.lse = w_fp32 + a;
+  row.out = 2.5 * (weights + output) + row.lse * sigma + floor;
+  row.out_mean_square = std::max(square(sizes.weights_apart) / 3, square(sizes.weights_alike) / 2) +
+                        std::max(square(output) / 3, 2 * rounding_square(out, head_dim, type)) +
+                        square(w_fp32 * sigma / 4) + square(a * sigma / 2) + square(floor / 4);
+  return row;
+}
+
+/// Keeps the check with the largest share of its tolerance; the first NaN wins over everything.
+void keep_worst(BudgetCheck& kept, double error, double tolerance, const WorstPlace& place) {
+  const double share = budget_share(error, tolerance);
+  const double worst = budget_share(kept.error, kept.tolerance);
   const bool first = kept.worst.row < 0;
-  const bool first_nan = std::isnan(error) && !std::isnan(kept.error);
-  if (first || first_nan || error > kept.error) kept = {error, place};
+  const bool first_nan = std::isnan(share) && !std::isnan(worst);
+  if (first || first_nan || share > worst) {
+    kept.error = error;
+    kept.tolerance = tolerance;
+    kept.worst = place;
+  }
 }
 
-double finite_square(double value) {
-  return std::isfinite(value) ? value * value : 0;
+/// The element of a row that is off most.
+WorstPlace worst_element(const double* candidate, const double* truth, Index head_dim,
+                         WorstPlace place) {
+  double worst = -1;
+  for (Index d = 0; d < head_dim; ++d) {
+    const double error = element_error(candidate[d], truth[d]);
+    if (std::isnan(worst) || !(error > worst || std::isnan(error))) continue;
+    worst = error;
+    place.element = d;
+    place.candidate = candidate[d];
+    place.reference = truth[d];
+  }
+  return place;
 }
 
-void measure_out(const HeadsTensor<double>& out, const AttentionRows& reference,
-                 AttentionErrors& errors) {
-  const Index head_dim = out.head_dim();
-  double error_squares = 0;
-  double reference_squares = 0;
+/// Mean of the error towards the truth's sign in last places, each cut to -1 and 1: so that a few
+/// elements far off do not hide all the others.
+class Bias {
+ public:
+  explicit Bias(ValueType type) : type_(type) {}
+
+  void add(double candidate, double truth) {
+    if (truth == 0 || !std::isfinite(truth) || !std::isfinite(candidate)) return;
+    const double places = (candidate - truth) / (2 * half_place(type_, truth));
+    sum_ += std::clamp(std::copysign(1.0, truth) * places, -1.0, 1.0);
+    ++count_;
+  }
+  [[nodiscard]] double mean() const { return count_ == 0 ? 0 : sum_ / static_cast<double>(count_); }
+
+ private:
+  ValueType type_;
+  double sum_ = 0;
+  Index count_ = 0;
+};
+
+void check_out(const HeadsTensor<double>& out, const AttentionRows& truth,
+               const Tolerances& tolerances, ValueType type, std::vector<BudgetCheck>& checks) {
+  BudgetCheck worst_row{kOutWorstRow, 0, 0, {}};
+  double square_sum = 0;
+  Bias bias(type);
   for (Index i = 0; i < out.rows(); ++i) {
     for (Index h = 0; h < out.heads(); ++h) {
       const double* candidate = out.view().at(i, h);
-      const double* truth = reference.out.view().at(i, h);
-      WorstPlace place{reference.rows[static_cast<std::size_t>(i)],
-                       reference.heads[static_cast<std::size_t>(h)], -1, 0, 0};
-      NormError in_row;
-      for (Index d = 0; d < head_dim; ++d) {
-        const double error = element_error(candidate[d], truth[d]);
-        error_squares += error * error;
-        reference_squares += finite_square(truth[d]);
-        place.element = d;
-        place.candidate = candidate[d];
-        place.reference = truth[d];
-        keep_worst(in_row, error, place);
-      }
-      if (head_dim == 0) continue;
-      keep_worst(errors.max, in_row.error, in_row.worst);
-      keep_worst(errors.worst_row, row_error(candidate, truth, head_dim), in_row.worst);
+      const double* expected = truth.out.view().at(i, h);
+      const double error = row_error(candidate, expected, out.head_dim());
+      const WorstPlace place{truth.rows[static_cast<std::size_t>(i)],
+                             truth.heads[static_cast<std::size_t>(h)], -1, 0, 0};
+      keep_worst(worst_row, error, tolerances.out(i, h),
+                 worst_element(candidate, expected, out.head_dim(), place));
+      square_sum += square(error);
+      for (Index d = 0; d < out.head_dim(); ++d) bias.add(candidate[d], expected[d]);
     }
   }
-  errors.frobenius.worst = errors.max.worst;
-  errors.frobenius.error =
-      error_squares == 0 ? 0 : std::sqrt(error_squares) / std::sqrt(reference_squares);
+  checks.push_back(worst_row);
+  if (out.rows() * out.heads() < kPairsForSums) return;
+  checks.push_back({kOutAllRows, std::sqrt(square_sum), std::sqrt(tolerances.out_mean_square.sum()),
+                    worst_row.worst});
+  if (!is_16_bit(type)) return;
+  checks.push_back({kOutBias, std::abs(bias.mean()), kBiasAllowed, {}});
+  checks.back().worst.candidate = bias.mean();
 }
 
-void measure_lse(const Matrix<double>& lse, const AttentionRows& reference,
-                 AttentionErrors& errors) {
+BudgetCheck check_lse(const Matrix<double>& lse, const AttentionRows& truth,
+                      const Tolerances& tolerances) {
+  BudgetCheck check{kLse, 0, 0, {}};
   for (Index i = 0; i < lse.rows(); ++i) {
     for (Index h = 0; h < lse.cols(); ++h) {
-      keep_worst(
-          errors.lse, element_error(lse(i, h), reference.lse(i, h)),
-          {reference.rows[static_cast<std::size_t>(i)],
-           reference.heads[static_cast<std::size_t>(h)], -1, lse(i, h), reference.lse(i, h)});
+      keep_worst(check, element_error(lse(i, h), truth.lse(i, h)), tolerances.lse(i, h),
+                 {truth.rows[static_cast<std::size_t>(i)], truth.heads[static_cast<std::size_t>(h)],
+                  -1, lse(i, h), truth.lse(i, h)});
     }
   }
-}
-
-double max_abs(const HeadsTensor<double>& tensor) {
-  double largest = 0;
-  for (const double value : tensor.values()) {
-    if (std::isfinite(value)) largest = std::max(largest, std::abs(value));
-  }
-  return largest;
+  return check;
 }
 
 }  // namespace
+
+bool BudgetCheck::pass() const {
+  return within(error, tolerance);
+}
 
 double element_error(double candidate, double reference) {
   if (std::isnan(candidate) && std::isnan(reference)) return 0;
@@ -78,56 +162,57 @@ double element_error(double candidate, double reference) {
 }
 
 double row_error(const double* candidate, const double* reference, Index head_dim) {
-  double error_squares = 0;
-  double reference_squares = 0;
-  for (Index d = 0; d < head_dim; ++d) {
-    const double error = element_error(candidate[d], reference[d]);
-    error_squares += error * error;
-    reference_squares += finite_square(reference[d]);
-  }
-  // x / 0 is infinite: a row whose reference is zero must match exactly.
-  return error_squares == 0 ? 0 : std::sqrt(error_squares) / std::sqrt(reference_squares);
+  double sum = 0;
+  for (Index d = 0; d < head_dim; ++d) sum += square(element_error(candidate[d], reference[d]));
+  return std::sqrt(sum);
 }
 
-AttentionErrors attention_errors(const HeadsTensor<double>& out, const Matrix<double>& lse,
-                                 const AttentionRows& reference) {
-  const HeadsTensor<double>& expected = reference.out;
-  const bool out_fits = out.rows() == expected.rows() && out.heads() == expected.heads() &&
-                        out.head_dim() == expected.head_dim();
-  const bool lse_fits = lse.rows() == reference.lse.rows() && lse.cols() == reference.lse.cols();
-  if ((out.rows() > 0 && !out_fits) || (lse.rows() > 0 && !lse_fits)) {
-    throw std::invalid_argument("attention_errors: shapes differ");
-  }
-  AttentionErrors errors;
-  measure_out(out, reference, errors);
-  measure_lse(lse, reference, errors);
-  return errors;
-}
-
-Tolerances attention_tolerances(const AttentionRows& reference, const AttentionRows& plain,
-                                ValueType out_type) {
-  const AttentionErrors error = attention_errors(plain.out, plain.lse, reference);
-  const double largest_score = std::max(1.0, reference.max_abs_score);
-  const double w = unit_roundoff(out_type) + 0x1.0p-22 * largest_score;
-  return {2 * error.max.error + w * max_abs(reference.out), 2 * error.frobenius.error + w,
-          2 * error.worst_row.error + w, 2 * error.lse.error + 0x1.0p-21 * largest_score};
-}
-
-double unit_roundoff(ValueType type) {
-  switch (type) {
-    case ValueType::kBfloat16:
-      return 0x1.0p-9;
-    case ValueType::kFloat16:
-      return 0x1.0p-12;
-    case ValueType::kFloat32:
-    case ValueType::kFloat64:
-      break;
-  }
-  return 0x1.0p-24;
+double budget_share(double error, double tolerance) {
+  if (error == 0) return 0;
+  if (!std::isfinite(tolerance)) return std::numeric_limits<double>::infinity();
+  return error / tolerance;
 }
 
 bool within(double error, double tolerance) {
   return std::isfinite(tolerance) && error <= tolerance;
+}
+
+double unit_roundoff(ValueType type) {
+  return half_place(type == ValueType::kFloat64 ? ValueType::kFloat32 : type, 1);
+}
+
+Tolerances attention_tolerances(const MeasuredAttention& measured, const Precision& precision) {
+  const HeadsTensor<double>& out = measured.truth.out;
+  Tolerances tolerances;
+  for (auto* matrix : {&tolerances.out, &tolerances.out_mean_square, &tolerances.lse}) {
+    matrix->resize(out.rows(), out.heads());
+  }
+  for (Index i = 0; i < out.rows(); ++i) {
+    for (Index h = 0; h < out.heads(); ++h) {
+      const RowSizes& sizes = measured.sizes[static_cast<std::size_t>(i * out.heads() + h)];
+      const RowTolerance row = row_tolerance(sizes, out.view().at(i, h), out.head_dim(), precision);
+      tolerances.out(i, h) = row.out;
+      tolerances.out_mean_square(i, h) = row.out_mean_square;
+      tolerances.lse(i, h) = row.lse;
+    }
+  }
+  return tolerances;
+}
+
+std::vector<BudgetCheck> check_attention(const HeadsTensor<double>& out, const Matrix<double>& lse,
+                                         const AttentionRows& truth, const Tolerances& tolerances,
+                                         ValueType out_type) {
+  const HeadsTensor<double>& expected = truth.out;
+  const bool out_fits = out.rows() == expected.rows() && out.heads() == expected.heads() &&
+                        out.head_dim() == expected.head_dim();
+  const bool lse_fits = lse.rows() == truth.lse.rows() && lse.cols() == truth.lse.cols();
+  if ((out.rows() > 0 && !out_fits) || (lse.rows() > 0 && !lse_fits)) {
+    throw std::invalid_argument("check_attention: shapes differ");
+  }
+  std::vector<BudgetCheck> checks;
+  if (out.rows() > 0) check_out(out, truth, tolerances, out_type, checks);
+  if (lse.rows() > 0) checks.push_back(check_lse(lse, truth, tolerances));
+  return checks;
 }
 
 }  // namespace apb

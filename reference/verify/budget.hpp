@@ -1,35 +1,48 @@
 #pragma once
 /// \file
-/// The error budget: how far out and lse of a low-precision candidate may be from the double
-/// reference on the same inputs (docs/contracts.md, "Numerical contract").
+/// The error budget: how far out and lse of a candidate may be from the double reference on the
+/// same inputs. It follows, row by row, from what rounding does to that row (docs/contracts.md,
+/// "Error budget", has the reasons and what was tried).
 ///
-///   plain   the error, in the norm in question, of the emulation `plain_attention`; twice that,
-///           because a right kernel rounds elsewhere: it rescales, splits the keys, sums in tiles
-///   u       of the output type: 2^-9 bf16, 2^-12 fp16, 2^-24 fp32 (and fp64). One rounding
-///           costs at most 2^-8, 2^-11, 2^-24; plain, which rounds too, has the rest
-///   S       max(1, largest |scaled score|) over the visible pairs of the judged rows
-///   w       u + 2^-22 S
+/// Per query row and head: p the true weights, v the values, o the true output, e the error, n the
+/// keys that the row sees, d the head_dim; u = 2^-8 (bfloat16), 2^-11 (float16), 2^-24 (float32),
+/// u_P of the weights' type, u_out of the output's. RowSizes has the rest.
 ///
-///   out, max error            <= 2 plain + w max|ref|
-///   out, relative Frobenius   <= 2 plain + w
-///   out, worst row            <= 2 plain + w     max over rows and heads of |e|_2 / |ref|_2
-///   lse, max error            <= 2 plain + 2^-21 S
+///   w      = 2^-21 ((1 + d / 64) score + ln n) + 3 sum_error + a
+///            what a weight, or the sum of the weights, may be off by, relatively: fp32 rounds
+///            products, scale, maximum and difference; a tensor core cuts off every eighth sum of a
+///            dot product; sums grow with ln n; a is the declared exp_accuracy beyond 2^-22
+///   P      = max(weights_apart, weights_alike), what rounding the weights does
+///   O      = (u_out + 2^-27 n) |o|, what rounding the output does, and cutting off the n / 8
+///            partial sums of the product with the values
+///   sigma  = sum p |v| + |o|, what relative errors of the weights are multiplied by
+///   floor  = 2^-22 max |v|, which fp32 loses where an earlier output is rescaled away;
+///            and sqrt(d) times half the least number of the output's type
 ///
-/// The powers of two are roundings of fp32, 2^-24 each at worst, of what plain does not compute.
-/// A kernel that works in base 2 rounds softmax_scale log2(e), its product with a dot product, the
-/// difference to the maximum, and the maximum: four times 2^-24 S = 2^-22 S. An error e in a score
-/// multiplies its weight by 1 + e, so that out is off by about e, relatively. lse adds to the same
-/// four that of the sum's logarithm, its own, ln 2 and the product with ln 2: 2^-21 S.
+///   out worst row   |e| <= 2.5 (P + O) + w sigma + floor, in every row
+///   out all rows    sum |e|^2 <= sum of mean squares, from 256 (row, head) pairs on, where
+///                   a row's mean square is max(weights_apart^2 / 3, weights_alike^2 / 2) +
+///                   max(O^2 / 3, 2 |round(o) - o|^2) + ((w - a) sigma / 4)^2 + (a sigma / 2)^2 +
+///                   (floor / 4)^2
+///   out bias        |mean of e towards o, in last places, each within -1 and 1| <= 0.3, from 256
+///                   pairs on, for 16-bit outputs: rounding to nearest gives 0, cutting off -0.5
+///   lse             |error| <= w, in every row
 ///
-/// Rows whose reference is zero must match exactly (their error is infinite otherwise). Where the
-/// reference is NaN, so must the candidate be, and where it is infinite, equal to it; these
-/// elements count in no norm. Every check is `error <= tolerance`, so that NaN fails; a tolerance
-/// that is not finite fails too.
+/// A row that sees nothing must match exactly. Where the reference is NaN, so must the candidate
+/// be, and where it is infinite, equal to it; these elements count as no error. Every check is
+/// `error <= tolerance`, so that NaN fails; a tolerance that is not finite fails too.
 
+#include <string_view>
+#include <vector>
+
+#include "reference/core/case/candidate_file.hpp"
 #include "reference/core/matrix.hpp"
 #include "reference/verify/truth.hpp"
 
 namespace apb {
+
+/// Sums over all rows say nothing of fewer (row, head) pairs.
+inline constexpr Index kPairsForSums = 256;
 
 /// Where an error is largest, and the two values. element is -1 where a whole row is meant.
 struct WorstPlace {
@@ -40,49 +53,54 @@ struct WorstPlace {
   double reference = 0;
 };
 
-/// An error in one norm.
-struct NormError {
+/// What is allowed, [rows, heads].
+struct Tolerances {
+  Matrix<double> out;              ///< of |e|
+  Matrix<double> out_mean_square;  ///< of |e|^2, in the sum over all rows
+  Matrix<double> lse;
+};
+
+[[nodiscard]] Tolerances attention_tolerances(const MeasuredAttention& measured,
+                                              const Precision& precision);
+
+inline constexpr std::string_view kOutWorstRow = "out worst row";
+inline constexpr std::string_view kOutAllRows = "out all rows";
+inline constexpr std::string_view kOutBias = "out bias";
+inline constexpr std::string_view kLse = "lse";
+
+/// One line of the rules above.
+struct BudgetCheck {
+  std::string_view name;  ///< one of those above
   double error = 0;
-  WorstPlace worst;
+  double tolerance = 0;
+  WorstPlace worst;  ///< of the bias: no place, its signed value as `candidate`
+
+  [[nodiscard]] bool pass() const;
 };
 
-/// All that is measured of attention rows. NaN or infinity where a value is one and should not be.
-struct AttentionErrors {
-  NormError max;
-  NormError frobenius;  ///< its worst place is that of `max`
-  NormError worst_row;
-  NormError lse;
-};
-
-/// Errors of out, [rows, heads, head_dim], and lse, [rows, heads], against a reference of the same
-/// rows and heads. An empty tensor or matrix is not measured.
+/// Checks of out, [rows, heads, head_dim], and lse, [rows, heads], against the truth of the same
+/// rows and heads. An empty tensor or matrix is not checked.
 /// \throws std::invalid_argument if another shape is given
-[[nodiscard]] AttentionErrors attention_errors(const HeadsTensor<double>& out,
-                                               const Matrix<double>& lse,
-                                               const AttentionRows& reference);
+[[nodiscard]] std::vector<BudgetCheck> check_attention(const HeadsTensor<double>& out,
+                                                       const Matrix<double>& lse,
+                                                       const AttentionRows& truth,
+                                                       const Tolerances& tolerances,
+                                                       ValueType out_type);
 
 /// |a - b| with the rules above: 0 where both are NaN or equal.
 [[nodiscard]] double element_error(double candidate, double reference);
 
-/// Relative error of one (row, head) of out: |e|_2 / |ref|_2; infinite if only the reference is 0.
+/// |e| of one row and head of out.
 [[nodiscard]] double row_error(const double* candidate, const double* reference, Index head_dim);
 
-struct Tolerances {
-  double max = 0;
-  double frobenius = 0;
-  double worst_row = 0;
-  double lse = 0;
-};
-
-/// \param reference the double reference
-/// \param plain     plain_attention of the same rows, in the candidate's types
-[[nodiscard]] Tolerances attention_tolerances(const AttentionRows& reference,
-                                              const AttentionRows& plain, ValueType out_type);
-
-/// u of the list above.
-[[nodiscard]] double unit_roundoff(ValueType type);
+/// An error in units of its tolerance: at most 1 where it is within, infinite or NaN where nothing
+/// is allowed.
+[[nodiscard]] double budget_share(double error, double tolerance);
 
 /// error <= tolerance, with both finite.
 [[nodiscard]] bool within(double error, double tolerance);
+
+/// u of the list above.
+[[nodiscard]] double unit_roundoff(ValueType type);
 
 }  // namespace apb

@@ -43,7 +43,7 @@ struct WrongResult {
   const AttentionRows& truth;      ///< of the judged rows
   const HeadsTensor<double>& out;  ///< the candidate's, same rows and heads; empty: not given
   const Matrix<double>& lse;       ///< the candidate's; empty: not given
-  Tolerances tolerances;
+  const Tolerances& tolerances;    ///< of the same rows and heads
   bool out_fails = false;
   bool lse_fails = false;
 };

@@ -80,9 +80,10 @@ std::vector<Index> rows_of(const FailingRows& failing, const std::vector<Index>&
 /// The same evidence of fewer rows and heads, by their places.
 Evidence part_of(const Evidence& whole, const std::vector<Index>& rows,
                  const std::vector<Index>& heads) {
-  Evidence part{whole.wrong, pick(whole.truth, rows, heads), {}, {}, {}, {}, {}};
+  Evidence part{whole.wrong, pick(whole.truth, rows, heads), {}, {}, {}, {}, {}, {}};
   if (whole.out.rows() > 0) part.out = pick(whole.out, rows, heads);
   if (whole.lse.rows() > 0) part.lse = pick(whole.lse, rows, heads);
+  part.tolerances = pick(whole.tolerances, rows, heads);
   part.out_fails = whole.out_fails(rows, heads);
   part.lse_fails = whole.lse_fails(rows, heads);
   list_failing(part);
@@ -90,6 +91,17 @@ Evidence part_of(const Evidence& whole, const std::vector<Index>& rows,
 }
 
 }  // namespace
+
+double Evidence::out_error(PairPlace place, const double* expected) const {
+  const double* given = out.view().at(place.row, place.head);
+  return budget_share(row_error(given, expected, out.head_dim()),
+                      tolerances.out(place.row, place.head));
+}
+
+double Evidence::lse_error(PairPlace place, double expected) const {
+  return budget_share(element_error(lse(place.row, place.head), expected),
+                      tolerances.lse(place.row, place.head));
+}
 
 Evidence gather_evidence(const WrongResult& wrong, const FailingRows& failing) {
   const Index num_rows = wrong.truth.lse.rows();
@@ -99,9 +111,10 @@ Evidence gather_evidence(const WrongResult& wrong, const FailingRows& failing) {
   const std::vector<Index> rows =
       choose(rows_of(failing, heads), kFailingRows, failing.rows(), num_rows, kRightRows);
 
-  Evidence evidence{wrong, pick(wrong.truth, rows, heads), {}, {}, {}, {}, {}};
+  Evidence evidence{wrong, pick(wrong.truth, rows, heads), {}, {}, {}, {}, {}, {}};
   if (wrong.out.rows() > 0) evidence.out = pick(wrong.out, rows, heads);
   if (wrong.lse.rows() > 0) evidence.lse = pick(wrong.lse, rows, heads);
+  evidence.tolerances = pick(wrong.tolerances, rows, heads);
   evidence.out_fails = flags(failing.out, num_rows, num_heads)(rows, heads);
   evidence.lse_fails = flags(failing.lse, num_rows, num_heads)(rows, heads);
   list_failing(evidence);
@@ -132,7 +145,6 @@ bool inputs_are_finite(const AttentionSetup& setup) {
 }
 
 Fit measure(const Evidence& evidence, const AttentionRows& expected) {
-  const Tolerances& tolerances = evidence.wrong.tolerances;
   Fit fit;
   for (Index h = 0; h < expected.lse.cols(); ++h) {
     const bool head_fails =
@@ -144,13 +156,10 @@ Fit measure(const Evidence& evidence, const AttentionRows& expected) {
                       : head_fails           ? fit.other_rows
                                              : fit.other_heads;
       if (evidence.out.rows() > 0) {
-        (out_fails ? fit.out : right)
-            .add(out_pair_error(tolerances, evidence.out.view().at(i, h),
-                                expected.out.view().at(i, h), expected.out.head_dim()));
+        (out_fails ? fit.out : right).add(evidence.out_error({i, h}, expected.out.view().at(i, h)));
       }
       if (evidence.lse.rows() > 0) {
-        (lse_fails ? fit.lse : right)
-            .add(lse_pair_error(tolerances, evidence.lse(i, h), expected.lse(i, h)));
+        (lse_fails ? fit.lse : right).add(evidence.lse_error({i, h}, expected.lse(i, h)));
       }
     }
   }

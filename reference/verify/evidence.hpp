@@ -23,9 +23,15 @@ struct Evidence {
   AttentionRows truth;             ///< of these rows and heads
   HeadsTensor<double> out;         ///< the candidate's there; empty: not given
   Matrix<double> lse;              ///< the candidate's there; empty: not given
+  Tolerances tolerances;           ///< there
   Matrix<char> out_fails;          ///< [rows, heads], 1 or 0
   Matrix<char> lse_fails;          ///< [rows, heads], 1 or 0
   std::vector<PairPlace> failing;  ///< of which out or lse fails
+
+  /// Error of out, or of lse, in units of its budget, against the truth or what a mistake would
+  /// give.
+  [[nodiscard]] double out_error(PairPlace place, const double* expected) const;
+  [[nodiscard]] double lse_error(PairPlace place, double expected) const;
 
   [[nodiscard]] Index row(PairPlace place) const {
     return truth.rows[static_cast<std::size_t>(place.row)];

@@ -15,7 +15,9 @@ std::vector<FailingPair> out_pairs(const WrongResult& wrong) {
     for (Index h = 0; h < wrong.out.heads(); ++h) {
       const double* candidate = wrong.out.view().at(i, h);
       const double* truth = wrong.truth.out.view().at(i, h);
-      FailingPair pair{i, h, out_pair_error(wrong.tolerances, candidate, truth, head_dim), false};
+      FailingPair pair{
+          i, h, budget_share(row_error(candidate, truth, head_dim), wrong.tolerances.out(i, h)),
+          false};
       for (Index d = 0; d < head_dim; ++d) {
         pair.non_finite |= !std::isfinite(candidate[d]) && std::isfinite(truth[d]);
       }
@@ -29,7 +31,8 @@ std::vector<FailingPair> lse_pairs(const WrongResult& wrong) {
   std::vector<FailingPair> pairs;
   for (Index i = 0; i < wrong.lse.rows(); ++i) {
     for (Index h = 0; h < wrong.lse.cols(); ++h) {
-      const double error = lse_pair_error(wrong.tolerances, wrong.lse(i, h), wrong.truth.lse(i, h));
+      const double error = budget_share(element_error(wrong.lse(i, h), wrong.truth.lse(i, h)),
+                                        wrong.tolerances.lse(i, h));
       const bool non_finite =
           !std::isfinite(wrong.lse(i, h)) && !(error <= 1);  // -inf may be right
       pairs.push_back({i, h, error, non_finite});
@@ -68,20 +71,6 @@ std::vector<Index> united(const std::vector<Index>& a, const std::vector<Index>&
 }
 
 }  // namespace
-
-double out_pair_error(const Tolerances& tolerances, const double* candidate, const double* expected,
-                      Index head_dim) {
-  double error = row_error(candidate, expected, head_dim) / tolerances.worst_row;
-  for (Index d = 0; d < head_dim; ++d) {
-    const double element = element_error(candidate[d], expected[d]) / tolerances.max;
-    if (element > error || std::isnan(element)) error = element;  // a NaN stays
-  }
-  return error;
-}
-
-double lse_pair_error(const Tolerances& tolerances, double candidate, double expected) {
-  return element_error(candidate, expected) / tolerances.lse;
-}
 
 std::vector<Index> FailingPart::rows() const {
   return ascending(pairs, &FailingPair::row);
@@ -124,6 +113,12 @@ HeadsTensor<double> pick(const HeadsTensor<double>& all, const std::vector<Index
 Matrix<double> pick(const Matrix<double>& all, const std::vector<Index>& rows,
                     const std::vector<Index>& heads) {
   return all(rows, heads);
+}
+
+Tolerances pick(const Tolerances& all, const std::vector<Index>& rows,
+                const std::vector<Index>& heads) {
+  return {pick(all.out, rows, heads), pick(all.out_mean_square, rows, heads),
+          pick(all.lse, rows, heads)};
 }
 
 AttentionRows pick(const AttentionRows& all, const std::vector<Index>& rows,

@@ -9,14 +9,6 @@
 
 namespace apb {
 
-/// Error of one row and head of out, in units of its budget, against the truth or against what a
-/// mistake would give. NaN or infinity where a value is one and should not be.
-[[nodiscard]] double out_pair_error(const Tolerances& tolerances, const double* candidate,
-                                    const double* expected, Index head_dim);
-/// The same of lse.
-[[nodiscard]] double lse_pair_error(const Tolerances& tolerances, double candidate,
-                                    double expected);
-
 /// One (row, head) that fails.
 struct FailingPair {
   Index row = 0;   ///< places in the wrong result's truth, not row numbers
@@ -52,6 +44,8 @@ struct FailingRows {
                                        const std::vector<Index>& heads);
 [[nodiscard]] Matrix<double> pick(const Matrix<double>& all, const std::vector<Index>& rows,
                                   const std::vector<Index>& heads);
+[[nodiscard]] Tolerances pick(const Tolerances& all, const std::vector<Index>& rows,
+                              const std::vector<Index>& heads);
 [[nodiscard]] AttentionRows pick(const AttentionRows& all, const std::vector<Index>& rows,
                                  const std::vector<Index>& heads);
 

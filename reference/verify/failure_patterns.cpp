@@ -43,7 +43,8 @@ std::string one_element(const WrongResult& wrong, const FailingPair& pair) {
   for (Index d = 0; d < head_dim; ++d) {
     std::vector<double> mended(candidate, candidate + head_dim);
     mended[static_cast<std::size_t>(d)] = truth[d];
-    if (!(out_pair_error(wrong.tolerances, mended.data(), truth, head_dim) <= 1)) continue;
+    const double error = row_error(mended.data(), truth, head_dim);
+    if (!within(error, wrong.tolerances.out(pair.row, pair.head))) continue;
     return fmt::format("one bad element: {} at row {} head {} element {} of out (truth {:.6g})",
                        in_words(candidate[d]), wrong.truth.rows[static_cast<std::size_t>(pair.row)],
                        wrong.truth.heads[static_cast<std::size_t>(pair.head)], d, truth[d]);

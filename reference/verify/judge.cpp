@@ -9,6 +9,7 @@
 #include "reference/verify/failing_rows.hpp"
 #include "reference/verify/judge_decode.hpp"
 #include "reference/verify/judge_selection.hpp"
+#include "reference/verify/rounded_inputs.hpp"
 
 namespace apb {
 namespace {
@@ -37,6 +38,14 @@ std::vector<Index> places_of(const std::vector<Index>& given, const std::vector<
   return places;
 }
 
+/// A quantity is there only with all of its rows that were asked for.
+void note_missing_rows(const CandidateRank& given, Index held, Index wanted, Judgement& judgement) {
+  if (held == wanted) return;
+  const std::string why = fmt::format("only {} of {} rows given", held, wanted);
+  if (given.out) judgement.not_judged.push_back({given.rank, "out", why});
+  if (given.lse) judgement.not_judged.push_back({given.rank, "lse", why});
+}
+
 void judge_prefill(const CaseFile& case_file, const CandidateFile& candidate,
                    const CandidateRank& given, const JudgeOptions& options, Judgement& judgement) {
   const CaseRank& rank = case_rank(case_file, given.rank);
@@ -56,67 +65,66 @@ void judge_prefill(const CaseFile& case_file, const CandidateFile& candidate,
   }
   judgement.coverage.rows += std::ssize(rows);
   judgement.coverage.rows_of_ranks += rank.layout.rows();
+  note_missing_rows(given, std::ssize(rows),
+                    wanted.empty() ? rank.layout.rows() : std::ssize(wanted), judgement);
   const AttentionSetup setup = prefill_setup(rank, case_file.config);
-  judge_attention({setup, &case_file, &rank, candidate.compute_type, candidate.out_type},
-                  given.rank, "", rows,
-                  given.out ? pick(*given.out, places, heads) : HeadsTensor<double>(),
-                  given.lse ? pick(*given.lse, places, heads) : Matrix<double>(), judgement);
+  const HeadsTensor<double> out =
+      given.out ? pick(*given.out, places, heads) : HeadsTensor<double>();
+  const Matrix<double> lse = given.lse ? pick(*given.lse, places, heads) : Matrix<double>();
+  judge_attention({setup, &case_file, &rank, candidate.precision(), candidate.compute_type},
+                  given.rank, "", rows, out, lse, judgement);
+  judge_out_type(given.rank, "out", candidate.out_type, out, judgement);
 }
 
-Verdict verdict_of(int rank, std::string quantity, const NormError& error, double tolerance) {
-  return {rank,      std::move(quantity), error.error,
-          tolerance, error.worst,         within(error.error, tolerance),
-          {}};
+/// What a candidate declares beyond its types.
+std::string declared_in_words(const CandidateFile& candidate) {
+  std::string text;
+  if (candidate.p_type) text = fmt::format("P in {}", to_string(*candidate.p_type));
+  if (candidate.exp_accuracy) {
+    text += fmt::format("{}exp within {:.3g}", text.empty() ? "" : ", ", *candidate.exp_accuracy);
+  }
+  return text;
+}
+
+void fail(int rank, const std::string& quantity, const std::string& why, Judgement& judgement) {
+  judgement.verdicts.push_back({rank, quantity, 0, 0, {}, false, "required, but " + why});
+}
+
+/// That the candidate's precision is not the case's.
+std::string mismatch_in_words(const CaseFile& case_file, const CandidateFile& candidate) {
+  if (!rounds_inputs(candidate.compute_type, case_file.value_type)) return {};
+  return fmt::format(
+      "The case's inputs are {0}, the candidate computes in {1}: if it rounds them, it answers "
+      "another case. ./apb case --dtype {1} makes the one that fits.",
+      to_string(case_file.value_type), to_string(candidate.compute_type));
 }
 
 }  // namespace
+
+bool Judgement::without_lse() const {
+  // "out worst row", "decode merged out worst row": lse stands for the same rows.
+  const std::string out = std::string(kOutWorstRow);
+  return std::any_of(verdicts.begin(), verdicts.end(), [&](const Verdict& of_out) {
+    if (!of_out.quantity.ends_with(out)) return false;
+    const std::string lse =
+        of_out.quantity.substr(0, of_out.quantity.size() - out.size()) + std::string(kLse);
+    return std::none_of(verdicts.begin(), verdicts.end(), [&](const Verdict& other) {
+      return other.rank == of_out.rank && other.quantity == lse;
+    });
+  });
+}
 
 bool Judgement::pass() const {
   return std::all_of(verdicts.begin(), verdicts.end(), [](const Verdict& v) { return v.pass; });
 }
 
-void judge_attention(const AttentionSubject& subject, int rank, const std::string& prefix,
-                     std::span<const Index> rows, const HeadsTensor<double>& out,
-                     const Matrix<double>& lse, Judgement& judgement) {
-  const std::vector<Index> heads = count_up(subject.setup.query.heads);
-  const AttentionRows truth = true_attention(subject.setup, rows, heads);
-  const AttentionRows plain =
-      plain_attention(subject.setup, rows, heads, subject.compute_type, subject.out_type);
-  const Tolerances tolerances = attention_tolerances(truth, plain, subject.out_type);
-  const AttentionErrors errors = attention_errors(out, lse, truth);
-
-  const std::size_t first = judgement.verdicts.size();
-  if (out.rows() > 0) {
-    judgement.verdicts.push_back(verdict_of(rank, prefix + "out max", errors.max, tolerances.max));
-    judgement.verdicts.push_back(
-        verdict_of(rank, prefix + "out frobenius", errors.frobenius, tolerances.frobenius));
-    judgement.verdicts.push_back(
-        verdict_of(rank, prefix + "out worst row", errors.worst_row, tolerances.worst_row));
-    const ValueType type =
-        subject.case_file != nullptr ? subject.case_file->value_type : subject.compute_type;
-    judgement.field_checks.push_back({rank, prefix + "out", field_checks(out, truth.out, type)});
-  }
-  if (lse.rows() > 0) {
-    judgement.verdicts.push_back(verdict_of(rank, prefix + "lse", errors.lse, tolerances.lse));
-  }
-  const auto fails = [&](const std::string& quantity) {
-    return std::any_of(
-        judgement.verdicts.begin() + static_cast<std::ptrdiff_t>(first), judgement.verdicts.end(),
-        [&](const Verdict& v) { return !v.pass && v.quantity.starts_with(prefix + quantity); });
-  };
-  const bool out_fails = fails("out");
-  const bool lse_fails = fails("lse");
-  if (!out_fails && !lse_fails) return;
-  Diagnosis diagnosis = diagnose({subject.setup, subject.case_file, subject.rank, truth, out, lse,
-                                  tolerances, out_fails, lse_fails});
-  for (WrongPlace& place : diagnosis.places) place.quantity = prefix + place.quantity;
-  judgement.diagnoses.push_back({rank, std::move(diagnosis)});
-}
-
 Judgement judge(const CaseFile& case_file, const CandidateFile& candidate,
                 const JudgeOptions& options) {
   Judgement judgement;
+  judgement.declared = declared_in_words(candidate);
+  judgement.mismatch = mismatch_in_words(case_file, candidate);
   judgement.coverage.ranks_of_case = std::ssize(case_file.ranks);
+  judgement.coverage.decode_of_case = case_file.decode.has_value();
   for (const CaseRank& rank : case_file.ranks) {
     const std::size_t verdicts = judgement.verdicts.size();
     const auto given =
@@ -149,10 +157,11 @@ void require_quantities(Judgement& judgement, const std::vector<std::string>& re
       throw BadInput("command line", "--require", name,
                      fmt::format("among {}", fmt::join(kQuantities, ", ")));
     }
-    for (const NotJudged& missing : judgement.not_judged) {
-      if (missing.quantity != name) continue;
-      judgement.verdicts.push_back(
-          {missing.rank, name, 0, 0, {}, false, "required, but " + missing.why});
+    if (name == "decode" && !judgement.coverage.decode_of_case) {
+      fail(kMergedRank, name, "the case holds no query pass (--decode)", judgement);
+    }
+    for (const NotJudged& one : judgement.not_judged) {
+      if (one.quantity == name) fail(one.rank, name, one.why, judgement);
     }
   }
 }

@@ -23,7 +23,7 @@ inline constexpr int kMergedRank = -1;
 /// One line of the table.
 struct Verdict {
   int rank = 0;
-  std::string quantity;  ///< e.g. "out max", "lse", "kept_positions"
+  std::string quantity;  ///< e.g. "out worst row", "lse", "kept_positions"
   double error = 0;
   double budget = 0;
   WorstPlace worst;
@@ -52,11 +52,12 @@ struct RankFieldChecks {
 
 /// How much of a case was judged.
 struct Coverage {
-  std::vector<int> ranks;   ///< with a verdict on their prefill
-  Index ranks_of_case = 0;  ///< in the case file
-  Index rows = 0;           ///< of out or lse
-  Index rows_of_ranks = 0;  ///< that the ranks have of which out or lse was judged
-  bool decode = false;      ///< the query pass, or a part of it
+  std::vector<int> ranks;       ///< with a verdict on their prefill
+  Index ranks_of_case = 0;      ///< in the case file
+  Index rows = 0;               ///< of out or lse
+  Index rows_of_ranks = 0;      ///< that the ranks have of which out or lse was judged
+  bool decode = false;          ///< the query pass, or a part of it
+  bool decode_of_case = false;  ///< whether the case holds one
 };
 
 struct Judgement {
@@ -65,8 +66,12 @@ struct Judgement {
   std::vector<RankDiagnosis> diagnoses;
   std::vector<RankFieldChecks> field_checks;  ///< of every out that was judged
   Coverage coverage;                          ///< of a candidate file
+  std::string declared;  ///< what the candidate declares beyond its types, in words; mostly empty
+  std::string mismatch;  ///< of the candidate's precision and the case's, in words; mostly empty
 
   [[nodiscard]] bool pass() const;
+  /// Whether some out was judged without the lse of the same rows.
+  [[nodiscard]] bool without_lse() const;
 };
 
 /// What a candidate may hold and --require may name.
@@ -84,7 +89,8 @@ struct JudgeOptions {
 [[nodiscard]] Judgement judge(const CaseFile& case_file, const CandidateFile& candidate,
                               const JudgeOptions& options);
 
-/// Adds a failed verdict for every required quantity that could not be judged on some rank.
+/// Adds a failed verdict for every required quantity that could not be judged on some rank, or not
+/// on all rows asked for.
 /// \throws BadInput on a name that is not in kQuantities
 void require_quantities(Judgement& judgement, const std::vector<std::string>& required);
 
@@ -95,9 +101,14 @@ struct AttentionSubject {
   const AttentionSetup& setup;
   const CaseFile* case_file = nullptr;
   const CaseRank* rank = nullptr;
-  ValueType compute_type = ValueType::kFloat32;
-  ValueType out_type = ValueType::kFloat32;
+  Precision precision;
+  ValueType compute_type = ValueType::kFloat64;  ///< that a kernel may have rounded its inputs to
 };
+
+/// Fails if a number of out is none of the type that it is said to be rounded to.
+/// \param quantity "out" or what stands for it
+void judge_out_type(int rank, const std::string& quantity, ValueType type,
+                    const HeadsTensor<double>& out, Judgement& judgement);
 
 /// \param rows the rows that out and lse hold; either of which may be empty: not judged
 void judge_attention(const AttentionSubject& subject, int rank, const std::string& prefix,

@@ -29,17 +29,20 @@ void judge_decode(const CaseFile& case_file, const CandidateFile& candidate,
     const DecodeRank& part = given.ranks[index];
     if (has_nothing(part.out, part.lse)) continue;
     const AttentionSetup setup = decode_setup(decode, {index}, case_file.config);
-    judge_attention({setup, &case_file, nullptr, candidate.compute_type, candidate.out_type},
-                    static_cast<int>(index), "decode partial ", rows, part.out, part.lse,
-                    judgement);
+    judge_attention({setup, &case_file, nullptr, candidate.precision()}, static_cast<int>(index),
+                    "decode partial ", rows, part.out, part.lse, judgement);
   }
-  if (has_nothing(given.out, given.lse)) {
-    judgement.not_judged.push_back({kMergedRank, "decode", "merged not given"});
-    return;
+  if (given.out.rows() == 0) {
+    judgement.not_judged.push_back({kMergedRank, "decode", "merged out not given"});
   }
+  if (given.lse.rows() == 0) {
+    judgement.not_judged.push_back({kMergedRank, "decode", "merged lse not given"});
+  }
+  if (has_nothing(given.out, given.lse)) return;
   const AttentionSetup setup = decode_setup(decode, all, case_file.config);
-  judge_attention({setup, &case_file, nullptr, candidate.compute_type, candidate.out_type},
-                  kMergedRank, "decode merged ", rows, given.out, given.lse, judgement);
+  judge_attention({setup, &case_file, nullptr, candidate.precision()}, kMergedRank,
+                  "decode merged ", rows, given.out, given.lse, judgement);
+  judge_out_type(kMergedRank, "decode merged out", candidate.out_type, given.out, judgement);
 }
 
 }  // namespace apb

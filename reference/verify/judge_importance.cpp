@@ -38,7 +38,7 @@ ImportanceTruth query_aware_truth(const CaseFile& case_file, const CaseRank& ran
   const auto sizes = query_aware_scores<double>(abs_query.view(), abs_key.view(), counters);
   const auto terms =
       static_cast<double>(query.head_dim() + query.rows() * case_file.config.group_size() + 4);
-  const double relative = 2 * unit_roundoff(compute_type) + terms * 0x1.0p-24;
+  const double relative = unit_roundoff(compute_type) + terms * 0x1.0p-24;
   const Index pool = case_file.config.pool_kernel;
   return {select_block(scores, rank.layout, pool, counters).importance,
           relative * max_pool(sizes, pool), scores, query.rows()};
@@ -61,7 +61,7 @@ ImportanceTruth retaining_truth(const CaseFile& case_file, const CaseRank& rank,
   Matrix<double> sizes = absolute_product(retaining.input, retaining.fc1);
   if (retaining.fc2.size() > 0) sizes = 1.1 * absolute_product(sizes, retaining.fc2);
   const auto terms = static_cast<double>(retaining.fc1.cols() + retaining.fc1.rows() + 8);
-  const double relative = 4 * unit_roundoff(compute_type) + terms * 0x1.0p-24;
+  const double relative = 2 * unit_roundoff(compute_type) + terms * 0x1.0p-24;
   const Index pool = case_file.config.pool_kernel;
   return {select_block(scores, rank.layout, pool, counters).importance,
           relative * max_pool(sizes, pool), scores, 0};

@@ -17,12 +17,12 @@ struct Faults {
   Index missing = 0;
   Index extra = 0;  ///< candidates that should not have been kept
   Index twice = 0;
-  Index outside = 0;  ///< no candidates at all
-  Index nowhere = 0;  ///< no token of the document: a slot that was never written
-  Index unsorted_heads = 0;
-  WorstPlace first;  ///< first position that is missing: head, candidate (-1), reference
+  Index outside = 0;       ///< no candidates at all
+  Index nowhere = 0;       ///< no token of the document: a slot that was never written
+  Index out_of_order = 0;  ///< lower than the position before
+  WorstPlace first;        ///< first position that is missing: head, candidate (-1), reference
 
-  [[nodiscard]] Index total() const { return missing + wrong_picks(); }
+  [[nodiscard]] Index total() const { return missing + wrong_picks() + out_of_order; }
   [[nodiscard]] Index wrong_picks() const { return extra + twice + outside + nowhere; }
 };
 
@@ -31,14 +31,16 @@ void add_head_faults(const CaseRank& rank, Index doc_len, Index head,
                      Faults& faults) {
   faults.picks += std::ssize(kept);
   std::set<Index> set;
+  Index before = -1;
   for (const Index position : kept) {
     if (position < 0 || position >= doc_len) {
       ++faults.nowhere;
-    } else if (!set.insert(position).second) {
-      ++faults.twice;
+      continue;
     }
+    if (!set.insert(position).second) ++faults.twice;
+    if (position < before) ++faults.out_of_order;
+    before = position;
   }
-  if (!std::is_sorted(kept.begin(), kept.end())) ++faults.unsorted_heads;
   for (const Index position : set) {
     if (position < rank.layout.candidate_begin || position >= rank.layout.block_end()) {
       ++faults.outside;
@@ -78,7 +80,7 @@ std::string note_of(const Faults& faults, bool own_importance) {
   add(faults.twice, "twice");
   add(faults.outside, "not candidates");
   add(faults.nowhere, "outside the document (slots never written?)");
-  add(faults.unsorted_heads, "heads unsorted");
+  add(faults.out_of_order, "not ascending");
   return note;
 }
 

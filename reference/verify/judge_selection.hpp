@@ -14,22 +14,23 @@ namespace apb {
 ///
 /// `query_aware` (q·k averaged over n query rows and heads of a group): with
 /// A = max over the pooling window of sum_d mean|q_d| |k_d|, an element may be off by
-///     (2 u + (head_dim + n + 4) 2^-24) A
-/// where u is the compute type's (budget.hpp): once for the mean query, once for the result; the
-/// rest bounds fp32 sums of head_dim + n terms in any order, with 4 roundings to spare. -inf (no
-/// candidate) must be -inf, NaN must be NaN.
+///     (u + (head_dim + n + 4) 2^-24) A
+/// where u is the compute type's (budget.hpp): half of it for the mean query, half for the result;
+/// the rest bounds fp32 sums of head_dim + n terms in any order, with 4 roundings to spare. -inf
+/// (no candidate) must be -inf, NaN must be NaN.
 ///
 /// `retaining_head` (silu(x fc1^T) fc2^T): with A = max over the pooling window of
 /// 1.1 (|x| |fc1|^T) |fc2|^T, as silu is nowhere steeper than 1.1, an element may be off by
-///     (4 u + (inputs + rows of fc1 + 8) 2^-24) A
+///     (2 u + (inputs + rows of fc1 + 8) 2^-24) A
 /// since both products round. A linear head: A from |x| |fc1|^T alone.
 void judge_importance(const CaseFile& case_file, const CaseRank& rank,
                       const CandidateFile& candidate, const CandidateRank& given,
                       Judgement& judgement);
 
-/// Kept positions: per KV head the set must be the exact selection on the candidate's own
+/// Kept positions: per KV head they must be the exact selection, ascending, on the candidate's own
 /// importance if it gives one, else on the case's. The error is the number of positions that are
-/// missing, too many, twice, not candidates or not of the document; the budget is 0.
+/// missing, too many, twice, no candidates, not of the document or lower than the one before; the
+/// budget is 0.
 void judge_selection(const CaseFile& case_file, const CaseRank& rank, const CandidateRank& given,
                      Judgement& judgement);
 

@@ -26,7 +26,7 @@ ShapeResult judge_call(const PluginHost& host, const ApbConfig& config, const Ca
   const std::vector<Index> heads = count_up(config.num_q_heads);
   for (std::size_t i = 0; i < items.size(); ++i) {
     const AttentionSetup setup = prefill_setup(*items[i], config);
-    judge_attention({setup, case_file, items[i], type, type}, static_cast<int>(i), "", rows,
+    judge_attention({setup, case_file, items[i], {type, type}}, static_cast<int>(i), "", rows,
                     pick(result.out[i], rows, heads), pick(result.lse[i], rows, heads),
                     judged.judgement);
   }

@@ -48,9 +48,10 @@ void read_collective_row(const JsonNode& row, Measurements& into) {
 void read_bench_json(const std::string& path, Measurements& into) {
   const nlohmann::json whole = parse_json_object(path, read_whole_file(path));
   const JsonNode root(path, "", whole);
-  // Whole layers are there to be predicted, not to be learnt from.
+  // Whole layers and prefills are there to be predicted, not to be learnt from; exchanges hold the
+  // collectives' other ways (windows, graphs), which no profile knows.
   root.expect_keys({"schema", "version", "machine", "gemm", "attention", "collectives"},
-                   {"layers"});
+                   {"layers", "prefills", "exchanges"});
   root.expect_schema("apb-bench");
   for (const JsonNode& row : root["gemm"].elements()) {
     row.expect_keys({"m", "n", "k", "us"});

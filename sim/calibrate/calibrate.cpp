@@ -154,14 +154,11 @@ MachineProfile merged(const MachineProfile& base, const Measurements& measured,
 }
 
 CalibrationResult calibrate(const MachineProfile& base, const Measurements& measured,
-                            const std::string& name, const std::string& note) {
-  const std::size_t attention = num_points(measured.attention);
-  const std::size_t collectives = num_points(measured.collectives);
-  if (measured.gemm.size() + attention + collectives == 0) {
-    throw BadInput("calibration: no measurement given");
-  }
+                            const std::string& name, const std::string& note, Share share) {
+  if (measured.size() == 0) throw BadInput("calibration: no measurement given");
+  const Measurements used = share == Share::kAll ? measured : kept_half(measured);
   const std::string source = new_source(base);
-  CalibrationResult result{merged(base, measured, source), {}};
+  CalibrationResult result{merged(base, used, source), {}};
   result.profile.name = name;
   result.profile.sources[source] = note;
 
@@ -172,9 +169,22 @@ CalibrationResult calibrate(const MachineProfile& base, const Measurements& meas
     result.fits.push_back(fit_of(family, points, held));
     set_spread(spread, held, source);
   };
-  add("gemm", measured.gemm.size(), errors.gemm, result.profile.spread.gemm);
-  add("attention", attention, errors.attention, result.profile.spread.attention);
-  add("collective", collectives, errors.collective, result.profile.spread.collective);
+  add("gemm", used.gemm.size(), errors.gemm, result.profile.spread.gemm);
+  add("attention", num_points(used.attention), errors.attention, result.profile.spread.attention);
+  add("collective", num_points(used.collectives), errors.collective,
+      result.profile.spread.collective);
+  for (const std::string_view kind : kCollectiveNames) {
+    std::vector<HeldOut> of_kind;
+    std::ranges::copy_if(errors.collective, std::back_inserter(of_kind),
+                         [&](const HeldOut& held) { return held.kind == kind; });
+    std::size_t points = 0;
+    for (const CollectiveTable& table : used.collectives) {
+      if (to_string(table.kind) == kind) points += table.points.size();
+    }
+    if (!of_kind.empty() && of_kind.size() < errors.collective.size()) {
+      result.fits.push_back(fit_of(fmt::format("  {}", kind), points, of_kind));
+    }
+  }
   return result;
 }
 

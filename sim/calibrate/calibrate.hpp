@@ -8,7 +8,8 @@ namespace apb::sim {
 
 /// How well a family of measurements predicts itself (sim/calibrate/held_out.hpp).
 struct FamilyFit {
-  std::string family;        ///< "gemm", "attention", "collective", as the spreads are called
+  std::string family;        ///< "gemm", "attention", "collective", as the spreads are called; a
+                             ///< kind of collective by itself: "  all_gather"
   std::size_t points = 0;    ///< used in the profile
   std::size_t held_out = 0;  ///< of these predicted from the others, for the errors below
   double mean = 0;           ///< of the relative errors' absolute values
@@ -32,11 +33,19 @@ inline constexpr std::size_t kFewestHeldOut = 3;
 [[nodiscard]] MachineProfile merged(const MachineProfile& base, const Measurements& measured,
                                     const std::string& source);
 
+/// Which measurements go into a profile.
+enum class Share {
+  kAll,
+  kEveryOther,  ///< those that are not held out: the profile has seen none of the points that it is
+                ///< judged by
+};
+
 /// merged(), with the spreads that the measurements show.
 /// \param name the new profile's
 /// \param note what the source says: files, date, versions
 /// \throws BadInput if nothing was measured
 [[nodiscard]] CalibrationResult calibrate(const MachineProfile& base, const Measurements& measured,
-                                          const std::string& name, const std::string& note);
+                                          const std::string& name, const std::string& note,
+                                          Share share = Share::kAll);
 
 }  // namespace apb::sim

@@ -70,20 +70,25 @@ Split split(const Measurements& measured) {
 
 }  // namespace
 
+Measurements kept_half(const Measurements& measured) {
+  return split(measured).kept;
+}
+
 HeldOutErrors hold_out(const MachineProfile& base, const Measurements& measured) {
   const auto [kept, held] = split(measured);
   const MachineModel model(merged(base, kept, "held-out"));
   HeldOutErrors errors;
   for (const GemmPoint& point : held.gemm) {
     const FlopPerSecond predicted = model.gemm_rate(point.m, point.n, point.k).rate;
-    errors.gemm.push_back(
-        {fmt::format("m = {} of [{}, {}]", point.m, point.n, point.k), point.rate / predicted - 1});
+    errors.gemm.push_back({"", fmt::format("m = {} of [{}, {}]", point.m, point.n, point.k),
+                           point.rate / predicted - 1});
   }
   for (const AttentionTable& table : held.attention) {
     for (const AttentionPoint& point : table.points) {
       const Rate predicted = model.attention_rate(model.backend(table.backend), point.mask,
                                                   point.mean_keys(), table.head_dim);
-      errors.attention.push_back({fmt::format("{}, {} rows, {} keys, head_dim {}", table.backend,
+      errors.attention.push_back({"",
+                                  fmt::format("{}, {} rows, {} keys, head_dim {}", table.backend,
                                               point.q_len, point.kv_len, table.head_dim),
                                   point.rate / predicted.rate - 1});
     }
@@ -93,7 +98,8 @@ HeldOutErrors hold_out(const MachineProfile& base, const Measurements& measured)
     for (const CollectivePoint& point : table.points) {
       const Duration predicted = model.collective_time(table.kind, placement, point.size);
       errors.collective.push_back(
-          {fmt::format("{} of {:.0f} bytes, {} ranks", to_string(table.kind), point.size.number,
+          {std::string(to_string(table.kind)),
+           fmt::format("{} of {:.0f} bytes, {} ranks", to_string(table.kind), point.size.number,
                        table.num_ranks),
            predicted.time / point.time - 1});
     }

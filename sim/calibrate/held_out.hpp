@@ -10,6 +10,7 @@ namespace apb::sim {
 
 /// One measurement that was held out.
 struct HeldOut {
+  std::string kind;   ///< of collectives their name; else empty
   std::string point;  ///< "m = 4096 of [6144, 4096]"
   double error = 0;   ///< predicted time over measured, less 1
 };
@@ -20,6 +21,9 @@ struct HeldOutErrors {
   std::vector<HeldOut> attention;
   std::vector<HeldOut> collective;
 };
+
+/// The points that are not held out.
+[[nodiscard]] Measurements kept_half(const Measurements& measured);
 
 [[nodiscard]] HeldOutErrors hold_out(const MachineProfile& base, const Measurements& measured);
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "reference/cli/file_options.hpp"
 #include "reference/cli/number_checks.hpp"
 #include "reference/cli/whole_file.hpp"
 #include "sim/calibrate/calibrate.hpp"
@@ -32,6 +33,7 @@ struct CalibrateOptions {
   std::string backend = "own";
   Index ranks = 0;
   Index nodes = 0;
+  bool half = false;
 };
 
 std::vector<MachineProfile> other_machines() {
@@ -80,8 +82,8 @@ std::string source_note(const CalibrateOptions& options) {
       files.push_back(std::filesystem::path(path).filename().string());
     }
   }
-  return fmt::format("apb sim calibrate from {}{}{}", fmt::join(files, ", "),
-                     options.note.empty() ? "" : "; ", options.note);
+  return fmt::format("apb sim calibrate from {}{}{}{}", options.half ? "every other point of " : "",
+                     fmt::join(files, ", "), options.note.empty() ? "" : "; ", options.note);
 }
 
 Table fit_table(const std::vector<FamilyFit>& fits) {
@@ -113,10 +115,12 @@ ExitStatus run_calibrate(const CalibrateOptions& options) {
       options.name.empty() ? std::filesystem::path(options.out).stem().string() : options.name;
   const AuditedMachine base = audited_machine(options.machine);
   const auto [profile, fits] =
-      calibrate(base.profile, read_all(options, base.profile), name, source_note(options));
+      calibrate(base.profile, read_all(options, base.profile), name, source_note(options),
+                options.half ? Share::kEveryOther : Share::kAll);
   print_findings(profile, options.out);
-  fmt::print("{}\nEach point held out was predicted from its neighbours, which are kept.\n",
-             fit_table(fits).text());
+  fmt::print("{}\nEach point held out was predicted from its neighbours, which are kept.\n{}",
+             fit_table(fits).text(),
+             options.half ? "The profile holds the neighbours alone.\n" : "");
   const auto spread_line = [](const char* family, const SourcedValue& before,
                               const SourcedValue& after) {
     fmt::print(
@@ -142,18 +146,20 @@ void add_calibrate_command(CLI::App& sim, Work& work) {
   const auto options = std::make_shared<CalibrateOptions>();
   CLI::App* command =
       sim.add_subcommand("calibrate", "a machine profile from your own measurements");
-  command
-      ->add_option("--machine", options->machine,
-                   "what is not measured is as there: a known machine, or a .json file")
+  reads_files(
+      command->add_option("--machine", options->machine,
+                          "what is not measured is as there: a known machine, or a .json file"))
       ->required();
-  command->add_option("--out", options->out, "the new profile, a .json file")->required();
-  CLI::Option* nccl_tests =
-      command->add_option("--nccl-tests", options->nccl_tests, "outputs of nccl-tests");
-  command->add_option("--gemm", options->gemm, "CSV files: m,n,k and us or TFLOP/s");
-  CLI::Option* attention =
+  writes_file(command->add_option("--out", options->out, "the new profile, a .json file"))
+      ->required();
+  CLI::Option* nccl_tests = reads_files(
+      command->add_option("--nccl-tests", options->nccl_tests, "outputs of nccl-tests"));
+  reads_files(command->add_option("--gemm", options->gemm, "CSV files: m,n,k and us or TFLOP/s"));
+  CLI::Option* attention = reads_files(
       command->add_option("--attention", options->attention,
-                          "CSV files: mask,q_len,kv_len,q_heads,kv_heads,head_dim,us[,backend]");
-  command->add_option("--bench", options->bench, "JSON files of this project's GPU benchmarks");
+                          "CSV files: mask,q_len,kv_len,q_heads,kv_heads,head_dim,us[,backend]"));
+  reads_files(command->add_option("--bench", options->bench,
+                                  "JSON files of this project's GPU benchmarks"));
   command
       ->add_option("--collective", options->collective,
                    "which one the nccl-tests outputs hold, if they do not say")
@@ -169,6 +175,8 @@ void add_calibrate_command(CLI::App& sim, Work& work) {
   command->add_option("--backend", options->backend, "attention library of CSVs without the column")
       ->needs(attention)
       ->capture_default_str();
+  command->add_flag("--half", options->half,
+                    "leave the points that are held out away from the profile too");
   command->add_option("--name", options->name, "the profile's name (default: the file's)");
   command->add_option("--note", options->note, "date, driver and library versions, for the source");
   command->callback([options, &work] { work = [options] { return run_calibrate(*options); }; });

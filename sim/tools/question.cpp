@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdio>
 
+#include "reference/cli/file_options.hpp"
 #include "reference/cli/known_models.hpp"
 #include "reference/cli/number_checks.hpp"
 #include "reference/cli/text_table.hpp"
@@ -52,9 +53,11 @@ void add_division_options(CLI::App& command, Question& question, Lists lists) {
 }  // namespace
 
 void add_question_options(CLI::App& command, Question& question, Lists lists) {
-  command.add_option("--model", question.model, "a name in configs/models, or a .json file")
+  reads_files(
+      command.add_option("--model", question.model, "a name in configs/models, or a .json file"))
       ->capture_default_str();
-  command.add_option("--machine", question.machine, "a name in configs/machines, or a .json file")
+  reads_files(command.add_option("--machine", question.machine,
+                                 "a name in configs/machines, or a .json file"))
       ->capture_default_str();
   list_or_one(command, "--tokens", question.tokens, "document length, e.g. 131072 or 128K", lists)
       ->type_name(kToken);
@@ -105,7 +108,9 @@ void add_question_options(CLI::App& command, Question& question, Lists lists) {
 void add_output_options(CLI::App& command, Question& question, bool csv, bool html) {
   CLI::Option* json = command.add_flag("--json", question.json, "JSON instead of a table");
   if (csv) command.add_flag("--csv", question.csv, "CSV instead of a table")->excludes(json);
-  if (html) command.add_option("--html", question.html, "also write a report to this file");
+  if (html) {
+    writes_file(command.add_option("--html", question.html, "also write a report to this file"));
+  }
 }
 
 std::string options_as_typed(const CLI::App& command) {

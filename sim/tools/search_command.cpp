@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "reference/cli/file_options.hpp"
 #include "reference/cli/number_checks.hpp"
 #include "reference/cli/text_table.hpp"
 #include "sim/methods/method_table.hpp"
@@ -174,7 +175,8 @@ void add_search_command(CLI::App& sim, Work& work) {
       ->check(real_number(1e-3, 1e6));
   command->add_option("--max-seconds", options->max_seconds, "to the first token")
       ->check(real_number(1e-6, 1e9));
-  command->add_option("--quality", options->quality, "a table in configs/quality, or a .json file");
+  reads_files(command->add_option("--quality", options->quality,
+                                  "a table in configs/quality, or a .json file"));
   command
       ->add_option("--min-quality", options->min_quality,
                    "allow only what the table knows to reach this")

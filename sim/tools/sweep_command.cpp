@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "reference/cli/file_options.hpp"
 #include "reference/cli/number_checks.hpp"
 #include "reference/cli/progress.hpp"
 #include "reference/cli/text_table.hpp"
@@ -236,7 +237,8 @@ void add_sweep_command(CLI::App& sim, Work& work) {
   add_question_options(*command, options->question, Lists::kMany);
   command->add_option("--methods", options->methods, "of " + sim_method_names() + " (default: all)")
       ->delimiter(',');
-  command->add_option("--models", options->models, "several models, instead of --model")
+  reads_files(
+      command->add_option("--models", options->models, "several models, instead of --model"))
       ->delimiter(',')
       ->excludes("--model");
   command
@@ -251,7 +253,8 @@ void add_sweep_command(CLI::App& sim, Work& work) {
       ->capture_default_str();
   command->add_option("--price", options->price, "of a GPU hour, in your money")
       ->check(real_number(0, 1e9));
-  command->add_option("--quality", options->quality, "a table in configs/quality, or a .json file");
+  reads_files(command->add_option("--quality", options->quality,
+                                  "a table in configs/quality, or a .json file"));
   add_output_options(*command, options->question, true, true);
   command->callback([options, command, &work] {
     options->question.typed = options_as_typed(*command);

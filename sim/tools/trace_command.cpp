@@ -7,6 +7,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "reference/cli/file_options.hpp"
 #include "reference/cli/number_checks.hpp"
 #include "reference/cli/text_table.hpp"
 #include "reference/cli/whole_file.hpp"
@@ -127,7 +128,8 @@ void add_trace_command(CLI::App& sim, Work& work) {
   command->add_option("--show-ranks", options->show_ranks, "only these, a,b,c (default: all)")
       ->check(whole_number(0, 4095))
       ->delimiter(',');
-  command->add_option("--out", options->out, "file (default: standard output, if it is a pipe)");
+  writes_file(command->add_option("--out", options->out,
+                                  "file (default: standard output, if it is a pipe)"));
   command->callback([options, &work] { work = [options] { return run_trace(*options); }; });
 }
 

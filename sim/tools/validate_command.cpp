@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <memory>
 
 #include "reference/cli/text_table.hpp"
@@ -10,6 +11,7 @@
 #include "sim/tools/prediction_text.hpp"
 #include "sim/tools/question.hpp"
 #include "sim/validate/replay.hpp"
+#include "sim/work/layer_plan.hpp"
 
 namespace apb::sim {
 namespace {
@@ -18,6 +20,9 @@ struct ValidateOptions {
   std::vector<std::string> sets;
   bool json = false;
 };
+
+/// Parts by row and method that a person reads; more are summed up alone, and listed by --json.
+constexpr std::size_t kMostPartRows = 40;
 
 Table cell_table(const Replay& replay) {
   Table table{{"", "tokens", "measured", "predicted", "error", "8 of 10 within", "", "memory"}, {}};
@@ -47,6 +52,26 @@ Table part_table(const Replay& replay) {
   return table;
 }
 
+/// A line a part: how far off it is over all methods and lengths.
+Table part_errors(const Replay& replay) {
+  Table table{{"part", "rows", "mean error", "worst"}, {}};
+  for (const std::string_view name : kPartNames) {
+    double sum = 0, worst = 0;
+    int rows = 0;
+    for (const PartCell& cell : replay.parts) {
+      if (cell.part != name) continue;
+      const double error = cell.predicted / cell.measured - 1;
+      sum += std::abs(error);
+      if (std::abs(error) > std::abs(worst)) worst = error;
+      ++rows;
+    }
+    if (rows == 0) continue;
+    table.rows.push_back(
+        {std::string(name), std::to_string(rows), percent_text(sum / rows), error_text(worst)});
+  }
+  return table;
+}
+
 void print_text(const ValidationSet& set, const std::vector<Finding>& warnings,
                 const Replay& replay) {
   fmt::print("{}\n{}\nSource: {}\n", set.title, repeated("-", text_columns(set.title)), set.source);
@@ -58,7 +83,10 @@ void print_text(const ValidationSet& set, const std::vector<Finding>& warnings,
   fmt::print("mean error {}, worst {}; {} of times inside their band, median half width {}\n",
              percent_text(replay.mean_error), percent_text(replay.worst_error),
              percent_text(replay.coverage), percent_text(replay.half_width));
-  if (!replay.parts.empty()) fmt::print("\n{}", part_table(replay).text());
+  if (!replay.parts.empty()) {
+    if (replay.parts.size() <= kMostPartRows) fmt::print("\n{}", part_table(replay).text());
+    fmt::print("\n{}", part_errors(replay).text());
+  }
   if (replay.broken.empty()) fmt::print("\nall bounds hold\n\n");
   for (const std::string& bound : replay.broken) fmt::print("\nBROKEN: {}", bound);
   if (!replay.broken.empty()) fmt::print("\n\n");

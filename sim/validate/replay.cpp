@@ -18,7 +18,8 @@ Job job_of_row(const ValidationSet& set, const ModelSizes& model, const PrefillS
   set_model(job, model);
   job.method = parse_sim_method(row.method);
   job.attention_backend = set.backend;
-  job.overlap = set.overlap;
+  job.overlap = row.overlap.value_or(set.overlap);
+  job.captured = set.captured;
   job.all_logits = set.all_logits;
   job.lengths.doc_len = row.doc_len;
   job.lengths.num_ranks = static_cast<int>(row.ranks);
@@ -45,24 +46,30 @@ Cell prefill_cell(const ValidationSet& set, const MachineModel& machine, const M
   return cell;
 }
 
-/// One layer without its exchanges.
-Cell layer_cell(const ValidationSet& set, const MachineModel& machine, const ModelSizes& model,
-                const LayerRow& row) {
-  Job job = job_of_row(set, model, row);
-  job.captured = true;  // timed kernels, launched back to back
-  const Prediction prediction = predict(machine, job);
+/// What the slowest rank computes in all layers.
+Seconds without_exchanges(const Prediction& prediction) {
   Seconds slowest{};
   for (const RankTime& rank : prediction.ranks) {
     const Seconds exchange = rank.parts.at(static_cast<std::size_t>(Part::kCommunication));
     slowest = std::max(slowest,
                        std::accumulate(rank.parts.begin(), rank.parts.end(), Seconds{}) - exchange);
   }
+  return slowest;
+}
+
+Cell layer_cell(const ValidationSet& set, const MachineModel& machine, const ModelSizes& model,
+                const LayerRow& row) {
+  Job job = job_of_row(set, model, row);
+  job.captured = true;  // timed kernels, launched back to back
+  const Prediction prediction = predict(machine, job);
+  const Seconds all_layers =
+      row.with_exchanges ? prediction.prefill : without_exchanges(prediction);
   Cell cell;
   cell.what = fmt::format("{}, a layer", entry_of(job.method).title);
   cell.method = row.method;
   cell.doc_len = row.doc_len;
   cell.measured = row.measured;
-  cell.predicted = (1 / static_cast<double>(model.num_layers)) * slowest;
+  cell.predicted = (1 / static_cast<double>(model.num_layers)) * all_layers;
   cell.band = band_around(cell.predicted, prediction.spread);
   return cell;
 }
@@ -102,7 +109,7 @@ void add_parts(const ValidationSet& set, const MachineModel& machine, const Mode
     for (const RankTime& rank : prediction.ranks) {
       const auto part = std::find(kPartNames.begin(), kPartNames.end(), name) - kPartNames.begin();
       Seconds time = rank.parts.at(static_cast<std::size_t>(part));
-      if (name == "others")
+      if (name == "others" && !set.captured)
         time += rank.host + rank.parts.at(static_cast<std::size_t>(Part::kSelection));
       longest = std::max(longest, time);
     }

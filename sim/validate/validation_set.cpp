@@ -22,6 +22,12 @@ std::string method_of(const JsonNode& row) {
   return name;
 }
 
+double overlap_of(const JsonNode& node) {
+  const double overlap = node.number(Allowed::kZeroOrMore);
+  if (overlap > 1) node.refuse("0 to 1");
+  return overlap;
+}
+
 void read_setting(const JsonNode& row, PrefillSetting& into) {
   into.method = method_of(row);
   into.ranks = row["ranks"].count();
@@ -29,6 +35,7 @@ void read_setting(const JsonNode& row, PrefillSetting& into) {
   into.doc_len = row["doc_len"].count_or_zero();
   if (row.has("anchor_len")) into.anchor_len = row["anchor_len"].count_or_zero();
   if (row.has("num_kept")) into.num_kept = row["num_kept"].count_or_zero();
+  if (row.has("overlap")) into.overlap = overlap_of(row["overlap"]);
 }
 
 /// A name in a folder of configs, or a .json file.
@@ -43,7 +50,7 @@ std::string known_name(const JsonNode& node, const std::string& folder) {
 
 PrefillRow prefill_row(const JsonNode& row) {
   row.expect_keys({"method", "ranks", "doc_len"},
-                  {"anchor_len", "num_kept", "seconds", "out_of_memory"});
+                  {"anchor_len", "num_kept", "overlap", "seconds", "out_of_memory"});
   PrefillRow result;
   read_setting(row, result);
   const bool out_of_memory = row.has("out_of_memory") && row["out_of_memory"].flag();
@@ -53,7 +60,8 @@ PrefillRow prefill_row(const JsonNode& row) {
 }
 
 PartsRow parts_row(const JsonNode& row) {
-  row.expect_keys({"method", "ranks", "doc_len", "parts_ms"}, {"anchor_len", "num_kept"});
+  row.expect_keys({"method", "ranks", "doc_len", "parts_ms"},
+                  {"anchor_len", "num_kept", "overlap"});
   PartsRow result;
   read_setting(row, result);
   const JsonNode parts = row["parts_ms"];
@@ -65,9 +73,11 @@ PartsRow parts_row(const JsonNode& row) {
 }
 
 LayerRow layer_row(const JsonNode& row) {
-  row.expect_keys({"method", "ranks", "doc_len", "ms"}, {"anchor_len", "num_kept"});
+  row.expect_keys({"method", "ranks", "doc_len", "ms"},
+                  {"anchor_len", "num_kept", "overlap", "with_exchanges"});
   LayerRow result;
   read_setting(row, result);
+  if (row.has("with_exchanges")) result.with_exchanges = row["with_exchanges"].flag();
   result.measured = Seconds(1e-3 * row["ms"].number(Allowed::kPositive));
   return result;
 }
@@ -98,8 +108,8 @@ ValidationSet read_validation_set(const std::string& path) {
   const nlohmann::json whole = parse_json_object(path, read_whole_file(path));
   const JsonNode root(path, "", whole);
   root.expect_keys({"schema", "version", "title", "source", "machine", "model", "bounds"},
-                   {"notes", "backend", "query_len", "overlap", "all_logits", "order_counts",
-                    "prefill", "parts", "attention", "layers"});
+                   {"notes", "backend", "query_len", "overlap", "captured", "all_logits",
+                    "order_counts", "prefill", "parts", "attention", "layers"});
   root.expect_schema("apb-validation");
   ValidationSet set;
   set.file = path;
@@ -111,8 +121,8 @@ ValidationSet read_validation_set(const std::string& path) {
   read_bounds(root["bounds"], set.bounds);
   if (root.has("backend")) set.backend = root["backend"].text();
   if (root.has("query_len")) set.query_len = root["query_len"].count_or_zero();
-  if (root.has("overlap")) set.overlap = root["overlap"].number(Allowed::kZeroOrMore);
-  if (set.overlap > 1) root["overlap"].refuse("0 to 1");
+  if (root.has("overlap")) set.overlap = overlap_of(root["overlap"]);
+  if (root.has("captured")) set.captured = root["captured"].flag();
   if (root.has("all_logits")) set.all_logits = root["all_logits"].flag();
   if (root.has("order_counts")) set.order_counts = root["order_counts"].flag();
   const auto each = [&](std::string_view key, auto&& take) {

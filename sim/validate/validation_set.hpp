@@ -19,6 +19,7 @@ struct PrefillSetting {
   Index doc_len = 0;
   Index anchor_len = 0;
   Index num_kept = 0;
+  std::optional<double> overlap{};  ///< none: the set's
 };
 
 /// A prefill that somebody timed, or that ran out of memory.
@@ -31,9 +32,10 @@ struct PartsRow : PrefillSetting {
   std::vector<std::pair<std::string, Seconds>> parts;  ///< names of kPartNames
 };
 
-/// One layer, measured rank by rank without its exchanges, kernels back to back: the slowest rank.
+/// One layer, kernels back to back: the slowest rank.
 struct LayerRow : PrefillSetting {
   Seconds measured{};
+  bool with_exchanges = false;  ///< by all ranks together; else rank by rank, without them
 };
 
 /// One attention kernel, or the pieces that stand for it, on one rank.
@@ -63,8 +65,11 @@ struct ValidationSet {
   std::string model;
   std::string backend;
   Index query_len = 0;
-  bool all_logits = false;    ///< as Job has it
-  double overlap = 0;         ///< of every method, as the source ran them
+  bool all_logits = false;  ///< as Job has it
+  double overlap = 0;       ///< of every method, as the source ran them
+  /// Kernels ran back to back, and events between them tell the parts: selection and launches stand
+  /// apart from what is called others.
+  bool captured = false;
   bool order_counts = false;  ///< methods of one length must come out in the measured order
   Bounds bounds;
   std::vector<PrefillRow> prefill;

@@ -1,7 +1,8 @@
 // Hugging Face folders, imported by import.py, against what transformers computes with them in
-// float64 (tests/golden/make_hf_golden.py): both families, 28/4 and 1/1 heads, biases, Llama 3's
-// RoPE scaling, tied and untied heads, weights in bfloat16, float16 and float32, one file and
-// several. Needs the Python environment; without it every case says SKIPPED.
+// float64 (tests/golden/make_hf_golden.py): both families, 28/4 and 1/1 heads, biases, RoPE scaling
+// as Llama 3's, linear and YaRN, tied and untied heads, weights in bfloat16, float16 and float32,
+// one file and several; byte-level BPE and SentencePiece, a BOS, end tokens. Needs the Python
+// environment; without it every case says SKIPPED.
 
 #include <cmath>
 #include <cstdlib>
@@ -49,7 +50,8 @@ double largest_error(const nlohmann::json& golden, const ModelWeights<double>& w
 }
 
 TEST_CASE("imported folders give the logits of transformers", "[golden]") {
-  const std::string name = GENERATE("llama_28_4", "llama_1_1", "qwen2_28_4", "qwen2_1_1");
+  const std::string name = GENERATE("llama_28_4", "llama_1_1", "qwen2_28_4", "qwen2_1_1",
+                                    "qwen2_yarn", "sentencepiece_linear");
   CAPTURE(name);
   const std::string folder = std::string(APB_SOURCE_DIR "/tests/golden/hf_") + name;
   const TemporaryFolder place;
@@ -68,9 +70,12 @@ TEST_CASE("imported folders give the logits of transformers", "[golden]") {
   // Each part of the family is needed for that.
   const bool qwen2 = name.starts_with("qwen2");
   CHECK((weights.layers[1].value_bias.size() > 0) == qwen2);
-  const bool scaled = name == "llama_28_4" || name == "qwen2_1_1";
-  CHECK((weights.shape.rope_scaling.factor == 8) == scaled);
-  if (scaled) {
+  const bool llama3 = name == "llama_28_4" || name == "qwen2_1_1";
+  const bool divided = name == "qwen2_yarn" || name == "sentencepiece_linear";
+  CHECK((weights.shape.rope_scaling.factor == 8) == llama3);
+  CHECK(weights.shape.rope_scaling.divisors.empty() != divided);
+  CHECK((weights.shape.rope_scaling.magnitude != 1) == (name == "qwen2_yarn"));
+  if (llama3 || divided) {
     auto unscaled = weights;
     unscaled.shape.rope_scaling = {};
     CHECK(largest_error(golden, unscaled) > 1e-6);
@@ -82,7 +87,7 @@ TEST_CASE("imported folders give the logits of transformers", "[golden]") {
 }
 
 TEST_CASE("imported tokenizers give the ids of the tokenizers library", "[golden]") {
-  const std::string name = GENERATE("llama_28_4", "qwen2_28_4");
+  const std::string name = GENERATE("llama_28_4", "qwen2_28_4", "sentencepiece_linear");
   const std::string folder = std::string(APB_SOURCE_DIR "/tests/golden/hf_") + name;
   const TemporaryFolder place;
   const std::string path = place.file("weights.h5");
@@ -94,11 +99,35 @@ TEST_CASE("imported tokenizers give the ids of the tokenizers library", "[golden
   const std::string decomposed = "cafe\u0301 the";  // Qwen2 makes one letter of e and its accent
   const auto encoded = tokenizer.encode({text, decomposed});
   CHECK(encoded[0].ids == golden.at("token_ids").get<std::vector<int>>());
+  CHECK(encoded[0].before == golden.at("before_text").get<std::vector<int>>());
   CHECK(encoded[0].offsets.back().second == std::ssize(text));
+  const EncodedText whole = beginning(encoded[0]);
+  CHECK(whole.ids.size() == encoded[0].ids.size() + encoded[0].before.size());
+  CHECK(whole.tokens_of_bytes(0, std::ssize(text)) ==
+        std::pair<Index, Index>{std::ssize(encoded[0].before), std::ssize(whole.ids)});
+  if (name.starts_with("sentencepiece")) {
+    CHECK(whole.ids.front() == 1);                        // <s>
+    CHECK(tokenizer.decode(whole.ids) == "<s> " + text);  // and a space before the text
+    CHECK(encoded[1].offsets.back() == std::pair<Index, Index>{7, 10});  // "▁the"
+    return;
+  }
   CHECK(tokenizer.decode(encoded[0].ids) == text);
   const bool composes = name.starts_with("qwen2");
   CHECK(tokenizer.decode(encoded[1].ids) == (composes ? "caf\u00e9 the" : decomposed));
   CHECK(encoded[1].offsets.back() == std::pair<Index, Index>{6, 10});
+}
+
+TEST_CASE("imported end tokens are those that transformers' generate follows", "[golden]") {
+  const std::string name = GENERATE("llama_28_4", "qwen2_yarn", "sentencepiece_linear");
+  const std::string folder = std::string(APB_SOURCE_DIR "/tests/golden/hf_") + name;
+  const TemporaryFolder place;
+  const std::string path = place.file("weights.h5");
+  if (!import_folder(folder, path)) return;
+  std::ifstream file(folder + "/golden.json");
+  const nlohmann::json ends = nlohmann::json::parse(file).at("eos_token_id");
+  const auto expected =
+      ends.is_array() ? ends.get<std::vector<Index>>() : std::vector<Index>{ends.get<Index>()};
+  CHECK(read_model_shape(path).eos_token_ids == expected);
 }
 
 }  // namespace

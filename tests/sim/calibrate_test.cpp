@@ -152,7 +152,8 @@ constexpr const char* kBench = R"({"schema": "apb-bench", "version": 1, "machine
 "gemm": [{"m": 4096, "n": 6144, "k": 4096, "us": 260}],
 "attention": [{"backend": "cudnn", "mask": "causal", "q_len": 4096, "kv_len": 4096,
                "num_q_heads": 32, "num_kv_heads": 8, "head_dim": 128, "us": 282}],
-"collectives": [{"kind": "all_gather", "num_ranks": 8, "num_nodes": 1, "bytes": 1048576, "us": 17}]})";
+"collectives": [{"kind": "all_gather", "num_ranks": 8, "num_nodes": 1, "bytes": 1048576, "us": 17}],
+"layers": [{}], "prefills": [{}], "exchanges": [{}]})";
 
 TEST_CASE("output of our own benchmarks", "[calibrate]") {
   const Files files;
@@ -228,6 +229,33 @@ TEST_CASE("points held out are predicted from their neighbours", "[calibrate]") 
   CHECK(std::abs(fits[1].worst) < 1e-4);  // times are kept to five digits
   CHECK(profile.spread.collective.number == 0.005);
   CHECK(profile.spread.attention.number == base.spread.attention.number);
+}
+
+TEST_CASE("a profile of half of the points has seen none that it is judged by", "[calibrate]") {
+  const MachineProfile base = find_machine("H100");
+  Measurements measured;
+  for (const Index m : {1000, 2000, 3000, 4000, 5000}) {
+    measured.gemm.push_back({m, 512, 512, FlopPerSecond(500e12)});
+  }
+  for (const CollectiveKind kind : {CollectiveKind::kAllGather, CollectiveKind::kAllToAll}) {
+    for (const double size : {1e6, 2e6, 4e6, 8e6, 16e6}) {
+      measured.collective_of(kind, 2, 1).points.push_back({Bytes(size), Seconds(size / 300e9)});
+    }
+  }
+  const CalibrationResult all = calibrate(base, measured, "all", "");
+  const auto [half, fits] = calibrate(base, measured, "half", "", Share::kEveryOther);
+  CHECK(all.profile.gemm.front().points.size() == 5);
+  REQUIRE(half.gemm.front().points.size() == 3);
+  for (const GemmPoint& point : half.gemm.front().points) CHECK(point.m % 2000 == 1000);
+  CHECK(half.collectives.front().points.size() == 3);
+  // A line a family, then one a kind of collective.
+  REQUIRE(fits.size() == 4);
+  CHECK(fits[0].points == 3);
+  CHECK(fits[0].held_out == 2);
+  CHECK(fits[1].held_out == 4);
+  CHECK(fits[2].family == "  all_gather");
+  CHECK(fits[2].points == 3);
+  CHECK(fits[2].held_out == 2);
 }
 
 TEST_CASE("apb sim calibrate writes a profile that reads and holds", "[calibrate]") {

@@ -15,7 +15,8 @@ namespace {
 
 TEST_CASE("machines that come with the simulator", "[machines]") {
   CHECK(known_machines() == std::vector<std::string>{"A100-80G", "A800-80G", "B200", "H100",
-                                                     "H100-apb", "H200", "L40S", "MI300X"});
+                                                     "H100-apb", "H100-x2", "H100-x4", "H200",
+                                                     "L40S", "MI300X"});
   const MachineProfile h100 = find_machine("H100");
   CHECK(h100.name == "H100");
   CHECK(h100.peak_flop_per_s.number == 989.4e12);
@@ -28,7 +29,7 @@ TEST_CASE("machines that come with the simulator", "[machines]") {
   CHECK(find_machine("B200").collectives.back().num_nodes == 4);
   CHECK_THROWS_WITH(find_machine("H900"),
                     "command line: machine = H900: must be one of A100-80G, A800-80G, B200, H100, "
-                    "H100-apb, H200, L40S, MI300X, or a .json file");
+                    "H100-apb, H100-x2, H100-x4, H200, L40S, MI300X, or a .json file");
   CHECK_THROWS_WITH(find_machine("nowhere.json"), "nowhere.json: cannot be read");
 }
 

@@ -25,8 +25,9 @@ TEXT = "the thing that the other three thought of"
 # Stands in for Python where thousands of runs would wait for its start: ten tokens of text, two of the question.
 STAND_IN = """#!/bin/sh
 cat > /dev/null
-echo '[{"ids": [0,1,2,3,4,5,6,7,8,9], "offsets": [[0,1],[1,2],[2,3],[3,4],[4,5],[5,6],[6,7],[7,8],[8,9],[9,10]]},
-       {"ids": [1,2], "offsets": [[0,1],[1,2]]}, {"ids": [], "offsets": []}]'
+echo '[{"ids": [0,1,2,3,4,5,6,7,8,9], "before": [], "offsets": [[0,1],[1,2],[2,3],[3,4],[4,5],[5,6],[6,7],[7,8],[8,9],[9,10]]},
+       {"ids": [1,2], "before": [], "offsets": [[0,1],[1,2]]},
+       {"ids": [], "before": [], "offsets": []}]'
 """
 
 

@@ -48,13 +48,13 @@ def bad_gguf() -> dict[str, tuple[bytes, str]]:
                                                                                       3), r"blk\.2\..* is missing"),
         "heads": (with_key("llama.attention.head_count_kv", u32,
                            3), "head_count_kv is 3"), "scaling": (with_key("llama.rope.scaling.type", text,
-                                                                           "yarn"), "yarn"), "theta":
+                                                                           "yarn"), "original_context_length is missing"), "theta":
         (with_key("llama.rope.freq_base", f32,
                   float("nan")), "freq_base is nan"), "epsilon": (with_key("llama.attention.layer_norm_rms_epsilon",
                                                                            f32, -1.0), "epsilon is -1"), "eos":
         (with_key("tokenizer.ggml.eos_token_id", u32,
                   5000), "eos_token_id is 5000"), "tokenizer": (with_key("tokenizer.ggml.model", text,
-                                                                         "llama"), "tokenizer.ggml.model.*gpt2"), "pre":
+                                                                         "bert"), "tokenizer.ggml.model.*'bert'.*'gpt2'.*'llama'"), "pre":
         (with_key("tokenizer.ggml.pre", text,
                   "other"), "tokenizer.ggml.pre.*other"), "merges": (with_key("tokenizer.ggml.merges", array,
                                                                               (text, ["no such"])), "merges.*no such"),

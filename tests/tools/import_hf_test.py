@@ -16,7 +16,7 @@ from packed_tensors import GOLDEN, packed_safetensors, read_safetensors
 from refusals import Folder
 from tool_testing import IMPORT_PY, Checks, arguments, program, python_with, run, skip, temporary_folder
 
-HF_NAMES = ("llama_28_4", "llama_1_1", "qwen2_28_4", "qwen2_1_1")
+HF_NAMES = ("llama_28_4", "llama_1_1", "qwen2_28_4", "qwen2_1_1", "qwen2_yarn", "sentencepiece_linear")
 
 # Reads the same values twice: with h5py, and bit by bit from the safetensors files.
 COMPARE_VALUES = """
@@ -53,7 +53,7 @@ print(count)
 
 def hf_imports(checks: Checks, place: Path, python: str, tool: Path) -> None:
     tools = str(IMPORT_PY.parent)
-    for name, num_tensors in zip(HF_NAMES, (21, 20, 27, 26)):
+    for name, num_tensors in zip(HF_NAMES, (21, 20, 27, 26, 27, 21)):
         out, source = place / f"{name}.h5", GOLDEN / f"hf_{name}"
         if not checks.right(run([python, "-B", IMPORT_PY, "hf", source, out]), f"import of {name}"):
             continue
@@ -111,6 +111,12 @@ def same_model(checks: Checks, place: Path, python: str) -> None:
     def with_old_config(folder: Path) -> None:
         change_json(folder / "config.json", old_style_config)
 
+    def with_both_sections(folder: Path) -> None:  # as some tools write it for both versions of transformers
+        change_json(folder / "config.json", lambda config: config.update(
+            rope_theta=config["rope_parameters"]["rope_theta"], rope_scaling={
+                "type" if key == "rope_type" else key: value for key, value in config["rope_parameters"].items()
+                if key != "rope_theta"}))
+
     def with_inverse_frequencies(folder: Path) -> None:  # as old Llama checkpoints have them
         add_tensor(folder, "model.layers.0.self_attn.rotary_emb.inv_freq", "F32", [4], bytes(16))
 
@@ -127,7 +133,7 @@ def same_model(checks: Checks, place: Path, python: str) -> None:
     folder = place / "folder"
     shutil.copytree(GOLDEN / "hf_llama_28_4", folder)
     checks.right(run([python, "-B", IMPORT_PY, "hf", folder, plain]), "import of a copy")
-    for change in (without_index, with_old_config, with_inverse_frequencies):
+    for change in (without_index, with_old_config, with_both_sections, with_inverse_frequencies):
         shutil.rmtree(folder)
         shutil.copytree(GOLDEN / "hf_llama_28_4", folder)
         change(folder)
@@ -187,9 +193,21 @@ CONFIGS: list[tuple[str, Any, list[str]]] = [
     ("llama_28_4", {"quantization_config": {"bits": 4}}, ["quantization_config", "absent"]),
     ("llama_28_4", {"partial_rotary_factor": 0.5}, ["partial_rotary_factor is 0.5"]),
     ("llama_28_4", rope(partial_rotary_factor=0.5), ["rope_parameters.partial_rotary_factor is 0.5"]),
-    ("llama_28_4", rope(rope_type="yarn"), ["rope_parameters.rope_type is 'yarn'", "'default' or 'llama3'"]),
-    ("llama_28_4", rope(rope_type="linear"), ["rope_parameters.rope_type is 'linear'"]),
-    ("llama_28_4", rope(rope_type="dynamic"), ["rope_parameters.rope_type is 'dynamic'"]),
+    ("llama_28_4", rope(rope_type="yarn"), ["rope_parameters.low_freq_factor is 1.0", "absent with rope_type yarn"]),
+    ("llama_28_4", rope(rope_type="linear"), ["_factor is", "absent with rope_type linear"]),
+    ("llama_28_4", rope(rope_type="default"), ["factor is", "absent with rope_type default"]),
+    ("llama_28_4", rope(type="linear"), ["rope_parameters.type is 'linear'", "'llama3', as rope_type"]),
+    ("llama_28_4", rope(mrope_section=[1, 1]), ["rope_parameters.mrope_section", "absent with rope_type llama3"]),
+    ("llama_28_4", {"rope_scaling": {"type": "linear", "factor": 4.0}}, ["rope_scaling is", "the same as rope_parameters"]),
+    ("llama_28_4", {"rope_theta": 5e5}, ["rope_parameters.rope_theta is 10000.0", "500000.0, as beside rope_parameters"]),
+    ("llama_28_4", {"original_max_position_embeddings": 4096}, ["original_max_position_embeddings is 1024", "4096"]),
+    ("llama_28_4", {"rope_interleaved": True}, ["rope_interleaved is True", "absent"]),
+    ("llama_28_4", {"rotary_emb_base": 5e5}, ["rotary_emb_base is 500000.0", "absent"]),
+    ("llama_28_4", {"auto_map": {"AutoModel": "own.Model"}}, ["auto_map", "absent"]),
+    ("qwen2_yarn", rope(original_max_position_embeddings=None), ["original_max_position_embeddings is None"]),
+    ("qwen2_yarn", rope(mscale=1.0), ["rope_parameters.mscale is 1.0", "absent with rope_type yarn"]),
+    ("sentencepiece_linear", rope(factor=None), ["rope_parameters.factor is None"]),
+    ("llama_28_4", rope(rope_type="dynamic"), ["rope_parameters.rope_type is 'dynamic'", "'default' or 'linear' or 'llama3' or 'yarn'"]),
     ("llama_28_4", rope(rope_type="longrope"), ["rope_parameters.rope_type is 'longrope'"]),
     ("llama_28_4", rope(factor=None), ["rope_parameters.factor is None"]),
     ("llama_28_4", rope(factor=0), ["rope_parameters.factor is 0"]),
@@ -280,7 +298,7 @@ FOLDERS: list[tuple[str, Callable[[Path], Any], list[str]]] = [
     ("llama_1_1", remove(TOKENIZER), [TOKENIZER, "no such file"]),
     ("llama_1_1", write(TOKENIZER, b"{}"), [TOKENIZER, "model is absent"]),
     ("llama_1_1", edit(TOKENIZER, lambda t: t["model"].update(type="Unigram")), ["model.type is 'Unigram'", "'BPE'"]),
-    ("llama_1_1", edit(TOKENIZER, lambda t: t["model"].update(byte_fallback=True)), ["model.byte_fallback is True"]),
+    ("llama_1_1", edit(TOKENIZER, lambda t: t["model"].update(byte_fallback=True)), ["decoder is", "ByteFallback"]),
     ("llama_1_1", edit(TOKENIZER, lambda t: t.update(decoder=None)), ["decoder is None", "ByteLevel"]),
     ("llama_1_1", edit(TOKENIZER, lambda t: t.update(pre_tokenizer={"type": "Metaspace"})),
      ["pre_tokenizer", "ByteLevel"]),

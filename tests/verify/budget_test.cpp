@@ -1,4 +1,4 @@
-// The comparison can say no: to NaN, infinities, signs, rows of zero, and by each of its norms.
+// The comparison can say no: to NaN, infinities, signs, rows of zero, and by each of its checks.
 
 #include "reference/verify/budget.hpp"
 
@@ -23,10 +23,18 @@ AttentionRows reference_of(const std::vector<double>& values, const std::vector<
   return rows;
 }
 
-AttentionErrors errors_of(const std::vector<double>& candidate, const std::vector<double>& lse,
-                          const AttentionRows& reference) {
+/// The same tolerances for all rows.
+Tolerances allowed(Index rows, double out, double lse) {
+  return {Matrix<double>::Constant(rows, 1, out), Matrix<double>::Constant(rows, 1, out * out),
+          Matrix<double>::Constant(rows, 1, lse)};
+}
+
+/// "out worst row" and "lse" of a candidate.
+std::vector<BudgetCheck> checks_of(const std::vector<double>& candidate,
+                                   const std::vector<double>& lse, const AttentionRows& reference,
+                                   const Tolerances& tolerances) {
   const AttentionRows other = reference_of(candidate, lse);
-  return attention_errors(other.out, other.lse, reference);
+  return check_attention(other.out, other.lse, reference, tolerances, ValueType::kFloat32);
 }
 
 TEST_CASE("element_error: equal, NaN, infinities and signs", "[verify]") {
@@ -54,101 +62,165 @@ TEST_CASE("within: NaN fails, a tolerance that is not finite fails", "[verify]")
   CHECK(!within(kInf, kInf));
 }
 
-TEST_CASE("the three norms of out, and lse, by hand", "[verify]") {
+TEST_CASE("each row has its own tolerance: the worst is the largest share of it", "[verify]") {
   const AttentionRows reference = reference_of({3, 4, 0.3, -0.4}, {1, 2});
-  const AttentionErrors errors = errors_of({3, 4.5, 0.3, -0.3}, {1, 1.75}, reference);
-  CHECK(errors.max.error == 0.5);
-  CHECK(errors.max.worst.row == 0);
-  CHECK(errors.max.worst.element == 1);
-  CHECK(errors.max.worst.candidate == 4.5);
-  CHECK(errors.max.worst.reference == 4);
-  CHECK(std::abs(errors.frobenius.error - std::sqrt(0.26 / 25.25)) <= 1e-12);
-  CHECK(std::abs(errors.worst_row.error - 0.2) <= 1e-12);  // 0.1 of 0.5, not 0.5 of 5
-  CHECK(errors.worst_row.worst.row == 1);
-  CHECK(errors.lse.error == 0.25);
-  CHECK(errors.lse.worst.row == 1);
+  Tolerances tolerances = allowed(2, 1, 1);
+  tolerances.out(1, 0) = 0.05;
+  const auto checks = checks_of({3, 4.5, 0.3, -0.3}, {1, 1.75}, reference, tolerances);
+  REQUIRE(checks.size() == 2);
+  CHECK(checks[0].name == kOutWorstRow);
+  CHECK(!checks[0].pass());
+  CHECK(std::abs(checks[0].error - 0.1) <= 1e-12);  // 0.1 of 0.05, not 0.5 of 1
+  CHECK(checks[0].tolerance == 0.05);
+  CHECK(checks[0].worst.row == 1);
+  CHECK(checks[0].worst.element == 1);
+  CHECK(checks[0].worst.candidate == -0.3);
+  CHECK(checks[0].worst.reference == -0.4);
+  CHECK(checks[1].name == kLse);
+  CHECK(checks[1].pass());
+  CHECK(checks[1].error == 0.25);
+  CHECK(checks[1].worst.row == 1);
 }
 
-TEST_CASE("a NaN or infinity that should not be there makes every norm fail", "[verify]") {
+TEST_CASE("a NaN or infinity that should not be there fails", "[verify]") {
   const AttentionRows reference = reference_of({3, 4, 1, 2}, {1, 2});
   for (const double bad : {kNan, kInf, -kInf}) {
-    const AttentionErrors errors = errors_of({3, 4, bad, 2}, {bad, 2}, reference);
-    CHECK(!within(errors.max.error, 1e9));
-    CHECK(!within(errors.frobenius.error, 1e9));
-    CHECK(!within(errors.worst_row.error, 1e9));
-    CHECK(!within(errors.lse.error, 1e9));
-    CHECK(errors.max.worst.row == 1);
-    CHECK(errors.lse.worst.row == 0);
+    const auto checks = checks_of({3, 4, bad, 2}, {bad, 2}, reference, allowed(2, 1e9, 1e9));
+    CHECK(!checks[0].pass());
+    CHECK(!checks[1].pass());
+    CHECK(checks[0].worst.row == 1);
+    CHECK(checks[1].worst.row == 0);
   }
 }
 
 TEST_CASE("NaN in the reference wants NaN in the candidate, and only there", "[verify]") {
   const AttentionRows reference = reference_of({kNan, 4, 1, 2}, {kNan, -kInf});
-  const AttentionErrors same = errors_of({kNan, 4, 1, 2}, {kNan, -kInf}, reference);
-  CHECK(same.max.error == 0);
-  CHECK(same.worst_row.error == 0);
-  CHECK(same.lse.error == 0);
-  CHECK(!within(errors_of({0, 4, 1, 2}, {kNan, -kInf}, reference).max.error, 1e9));
-  CHECK(!within(errors_of({0, 4, 1, 2}, {kNan, -kInf}, reference).worst_row.error, 1e9));
-  CHECK(!within(errors_of({kNan, 4, 1, 2}, {0, -kInf}, reference).lse.error, 1e9));
-  CHECK(!within(errors_of({kNan, 4, 1, 2}, {kNan, kInf}, reference).lse.error, 1e9));
-  CHECK(!within(errors_of({kNan, 4, 1, 2}, {kNan, -1e30}, reference).lse.error, 1e9));
+  const auto pass = [&](const std::vector<double>& out, const std::vector<double>& lse) {
+    const auto checks = checks_of(out, lse, reference, allowed(2, 1e9, 1e9));
+    return std::array{checks[0].pass(), checks[1].pass()};
+  };
+  CHECK(pass({kNan, 4, 1, 2}, {kNan, -kInf}) == std::array{true, true});
+  CHECK(pass({0, 4, 1, 2}, {kNan, -kInf}) == std::array{false, true});
+  CHECK(pass({kNan, 4, 1, 2}, {0, -kInf}) == std::array{true, false});
+  CHECK(pass({kNan, 4, 1, 2}, {kNan, kInf}) == std::array{true, false});
+  CHECK(pass({kNan, 4, 1, 2}, {kNan, -1e30}) == std::array{true, false});
 }
 
-TEST_CASE("a row whose reference is zero must match exactly", "[verify]") {
+TEST_CASE("a row of which nothing is allowed must match exactly", "[verify]") {
   const AttentionRows reference = reference_of({0, 0, 1, 2}, {-kInf, 2});
-  CHECK(errors_of({0, -0.0, 1, 2}, {-kInf, 2}, reference).worst_row.error == 0);
-  CHECK(!within(errors_of({0, 1e-30, 1, 2}, {-kInf, 2}, reference).worst_row.error, 1e9));
+  CHECK(checks_of({0, -0.0, 1, 2}, {-kInf, 2}, reference, allowed(2, 0, 0))[0].pass());
+  CHECK(!checks_of({0, 1e-30, 1, 2}, {-kInf, 2}, reference, allowed(2, 0, 0))[0].pass());
 }
 
-TEST_CASE("sign flips are errors, in one element or in all", "[verify]") {
-  const AttentionRows reference = reference_of({-3, -4, 1, 2}, {-1, -2});
-  CHECK(errors_of({3, 4, -1, -2}, {1, 2}, reference).frobenius.error == 2);
-  CHECK(errors_of({-3, -4, 1, -2}, {-1, -2}, reference).max.error == 4);
-  CHECK(errors_of({-3, -4, 1, 2}, {1, -2}, reference).lse.error == 2);
+/// 256 rows of the same value, in bfloat16.
+struct ManyRows {
+  AttentionRows truth;
+  AttentionRows candidate;
+
+  explicit ManyRows(double value, Index rows = kPairsForSums)
+      : truth(reference_of(std::vector<double>(static_cast<std::size_t>(2 * rows), value),
+                           std::vector<double>(static_cast<std::size_t>(rows), 0))),
+        candidate(truth) {}
+
+  [[nodiscard]] std::vector<BudgetCheck> checks(double tolerance) const {
+    return check_attention(candidate.out, {}, truth, allowed(candidate.out.rows(), tolerance, 0),
+                           ValueType::kBfloat16);
+  }
+};
+
+TEST_CASE("all rows together: half of each row's tolerance passes, a little more does not",
+          "[verify]") {
+  ManyRows rows(1);
+  const auto all_rows_pass = [&](double off) {
+    for (double& element : rows.candidate.out.values()) element = 1 + off / std::sqrt(2.0);
+    const auto checks = rows.checks(0.1);
+    REQUIRE(checks.size() == 3);
+    CHECK(checks[1].name == kOutAllRows);
+    return checks[1].pass();
+  };
+  CHECK(all_rows_pass(0.0999));
+  CHECK(!all_rows_pass(0.1001));
+  CHECK(ManyRows(1, kPairsForSums - 1).checks(0.1).size() == 1);  // too few to say
 }
 
-TEST_CASE("no rows: no error, and the tolerances are still finite", "[verify]") {
+TEST_CASE("bias: cut off or rounded away, in last places towards the truth's sign", "[verify]") {
+  // Last places of bfloat16 are 2^-7 from 1 to 2.
+  for (const double sign : {1.0, -1.0}) {
+    ManyRows rows(sign * 1.5);
+    const auto bias_of = [&](const auto& off) {
+      Index i = 0;
+      for (double& element : rows.candidate.out.values()) {
+        element = sign * (1.5 + 0x1p-7 * off(i++));
+      }
+      return rows.checks(1).at(2);
+    };
+    const auto cut = bias_of([](Index i) { return -static_cast<double>(i % 8) / 8; });
+    CHECK(cut.name == kOutBias);
+    CHECK(!cut.pass());
+    CHECK(std::abs(cut.worst.candidate + 0.4375) <= 1e-12);
+    CHECK(!bias_of([](Index i) { return static_cast<double>(i % 8) / 8; }).pass());
+    CHECK(bias_of([](Index i) { return static_cast<double>(i % 9 - 4) / 8; }).pass());
+    // One element far off does not hide the others, and is no bias itself.
+    CHECK(!bias_of([](Index i) { return i == 7 ? 1e6 : -0.4; }).pass());
+    CHECK(bias_of([](Index i) { return i == 7 ? -1e6 : 0.0; }).pass());
+  }
+}
+
+TEST_CASE("no rows: no error, no checks", "[verify]") {
   const AttentionRows nothing = reference_of({}, {});
-  const AttentionErrors errors = attention_errors(nothing.out, nothing.lse, nothing);
-  CHECK(errors.max.error == 0);
-  CHECK(errors.max.worst.row == -1);
-  const Tolerances tolerances = attention_tolerances(nothing, nothing, ValueType::kFloat16);
-  CHECK(within(errors.frobenius.error, tolerances.frobenius));
+  CHECK(check_attention(nothing.out, nothing.lse, nothing, {}, ValueType::kFloat16).empty());
 }
 
 TEST_CASE("another shape is refused, not compared", "[verify]") {
   const AttentionRows reference = reference_of({3, 4, 1, 2}, {1, 2});
-  const Matrix<double> no_lse;
-  const HeadsTensor<double> no_out;
+  const auto check = [&](const HeadsTensor<double>& out, const Matrix<double>& lse) {
+    return check_attention(out, lse, reference, allowed(2, 1, 1), ValueType::kFloat32);
+  };
   for (const auto& [rows, heads, head_dim] :
        {std::array<Index, 3>{1, 1, 2}, {3, 1, 2}, {2, 2, 2}, {2, 1, 1}, {1, 2, 2}}) {
-    CHECK_THROWS_AS(attention_errors(HeadsTensor<double>(rows, heads, head_dim), no_lse, reference),
-                    std::invalid_argument);
+    CHECK_THROWS_AS(check(HeadsTensor<double>(rows, heads, head_dim), {}), std::invalid_argument);
   }
-  CHECK_THROWS_AS(attention_errors(no_out, Matrix<double>::Zero(2, 2), reference),
-                  std::invalid_argument);
-  CHECK_THROWS_AS(attention_errors(no_out, Matrix<double>::Zero(1, 1), reference),
-                  std::invalid_argument);
-  CHECK(attention_errors(no_out, no_lse, reference).max.error == 0);
+  CHECK_THROWS_AS(check({}, Matrix<double>::Zero(2, 2)), std::invalid_argument);
+  CHECK_THROWS_AS(check({}, Matrix<double>::Zero(1, 1)), std::invalid_argument);
+  CHECK(check({}, {}).empty());
 }
 
 TEST_CASE("tolerances are the contract's", "[verify]") {
-  AttentionRows reference = reference_of({3, 4, 0.3, -0.4}, {1, 2});
-  const AttentionRows plain = reference_of({3, 4.5, 0.3, -0.3}, {1, 1.75});
-  for (const auto& [type, u] : {std::pair{ValueType::kBfloat16, 0x1p-9},
-                                {ValueType::kFloat16, 0x1p-12},
-                                {ValueType::kFloat32, 0x1p-24}}) {
-    for (const auto& [score, s] : {std::pair{0.5, 1.0}, {1000.0, 1000.0}}) {
-      reference.max_abs_score = score;
-      const double w = u + 0x1p-22 * s;
-      const Tolerances t = attention_tolerances(reference, plain, type);
-      CHECK(std::abs(t.max - (2 * 0.5 + w * 4)) <= 1e-15);
-      CHECK(std::abs(t.frobenius - (2 * std::sqrt(0.26 / 25.25) + w)) <= 1e-12);
-      CHECK(std::abs(t.worst_row - (2 * 0.2 + w)) <= 1e-12);
-      CHECK(std::abs(t.lse - (2 * 0.25 + 0x1p-21 * s)) <= 1e-15);
+  RowSizes sizes;
+  sizes.keys = 100;
+  sizes.score = 30;
+  sizes.values = 7;
+  sizes.largest_value = 9;
+  sizes.weights_apart = 0.01;
+  sizes.weights_alike = 0.003;
+  sizes.sum_error = 1e-6;
+  MeasuredAttention measured{reference_of({3, 4}, {1}), {sizes}};
+  const double sigma = 7 + 5;
+  for (const auto& [type, u, least] :
+       {std::tuple{ValueType::kBfloat16, 0x1p-8, 0x1p-134}, {ValueType::kFloat16, 0x1p-11, 0x1p-25},
+        {ValueType::kFloat32, 0x1p-24, 0x1p-150}}) {
+    for (const double a : {0.0, 1e-4}) {
+      const double w = 0x1p-21 * ((1 + 2.0 / 64) * 30 + std::log(100.0)) + 3e-6;
+      const double o = (u + 0x1p-27 * 100) * 5;
+      const double floor = 0x1p-22 * 9 + std::sqrt(2.0) * least;
+      const Tolerances t = attention_tolerances(measured, {type, type, kExpAccuracy + a});
+      CHECK(std::abs(t.lse(0, 0) - (w + a)) <= 1e-12);
+      CHECK(std::abs(t.out(0, 0) - (2.5 * (0.01 + o) + (w + a) * sigma + floor)) <= 1e-12);
+      const double mean = 1e-4 / 3 + o * o / 3 + std::pow(w * sigma / 4, 2) +
+                          std::pow(a * sigma / 2, 2) + std::pow(floor / 4, 2);
+      CHECK(std::abs(t.out_mean_square(0, 0) - mean) <= 1e-12);  // 3 and 4 are exact
     }
   }
+  // Weights that round alike count where they cost more; an output that rounds by its most, too.
+  measured.sizes[0].weights_alike = 0.1;
+  measured.truth.out.values() = {1 + 0x1p-8, 0};
+  const Tolerances t =
+      attention_tolerances(measured, {ValueType::kBfloat16, ValueType::kBfloat16});
+  CHECK(t.out(0, 0) > 0.25);
+  CHECK(t.out(0, 0) < 0.27);
+  CHECK(std::abs(t.out_mean_square(0, 0) - (0.005 + 2 * 0x1p-16)) <= 1e-6);
+  measured.sizes[0] = {};
+  CHECK(attention_tolerances(measured, {}).out(0, 0) == 0);  // sees nothing
 }
 
 }  // namespace

@@ -236,7 +236,7 @@ struct JudgedShape {
     for (std::size_t item = 0; item < call.items.size(); ++item) {
       const AttentionSetup setup = prefill_setup(call.items[item], call.config);
       const GridOutput result = run_grid_kernel(kernel, shape, call, item, type, rows);
-      judge_attention({setup, nullptr, &call.items[item], type, type}, 0, "", rows, result.out,
+      judge_attention({setup, nullptr, &call.items[item], {type, type}}, 0, "", rows, result.out,
                       result.lse, judgement);
       for (const Verdict& verdict : judgement.verdicts) {
         if (!verdict.pass) return verdict.quantity;

@@ -79,15 +79,16 @@ TEST_CASE("the candidate's own importance decides what it must select", "[verify
   CHECK(verdict_of(judgement, 2, "importance").pass);
 }
 
-TEST_CASE("positions twice, outside, or missing are counted; order does not matter", "[verify]") {
+TEST_CASE("positions twice, outside, missing or not ascending are counted", "[verify]") {
   const CaseFile case_file = small_case();
   const auto faults_with = [&](const std::function<void(std::vector<Index>&)>& change) {
     CandidateFile candidate = selection_of(case_file, false);
     change((*candidate.ranks[1].kept_positions)[1]);
     return verdict_of(judge(case_file, candidate, {}), 1, "kept_positions").error;
   };
-  CHECK(faults_with([](auto& kept) { std::reverse(kept.begin(), kept.end()); }) == 0);
-  CHECK(faults_with([](auto& kept) { kept.push_back(kept[0]); }) == 1);
+  CHECK(faults_with([](auto& kept) { std::reverse(kept.begin(), kept.end()); }) == 5);
+  CHECK(faults_with([](auto& kept) { std::swap(kept[3], kept[4]); }) == 1);
+  CHECK(faults_with([](auto& kept) { kept.push_back(kept[0]); }) == 2);
   CHECK(faults_with([](auto& kept) { kept[0] = kept[1]; }) == 2);
   CHECK(faults_with([](auto& kept) { kept[0] = -1; }) == 2);
   CHECK(faults_with([](auto& kept) { kept[0] = 29; }) == 2);  // rank 0's
@@ -110,6 +111,10 @@ TEST_CASE("wrong selections are named", "[verify]") {
   CHECK(explanation([](Index& p) { --p; }).find("one too low") != std::string::npos);
   CHECK(explanation([](Index& p) { p -= 30; }).find("block's first token") != std::string::npos);
   CHECK(explanation([](Index& p) { p = p % 2 + 40; }).empty());
+  CandidateFile backwards = selection_of(case_file, false);
+  for (auto& head : *backwards.ranks[1].kept_positions) std::reverse(head.begin(), head.end());
+  const auto named = judge(case_file, backwards, {}).diagnoses.at(0).diagnosis.explanations;
+  CHECK(named.at(0).mistake.find("do not ascend") != std::string::npos);
 }
 
 TEST_CASE("importance of query_aware is judged by its budget", "[verify]") {
@@ -288,19 +293,124 @@ TEST_CASE("a candidate of some rows in any order is judged on these", "[verify]"
   some.out = HeadsTensor<double>(0, 4, 8);
   for (const Index row : rows) some.out->append(std::as_const(*whole.out).view().slice(row, 1));
   CandidateFile candidate{kernel.compute_type, kernel.out_type, {some}, {}};
-  CHECK(judge(case_file, candidate, {}).pass());
+  Judgement sampled = judge(case_file, candidate, {});
+  CHECK(sampled.pass());
+  require_quantities(sampled, {"out"});  // is there with all of its rows only
+  CHECK(!sampled.pass());
   JudgeOptions options;
   options.rows_of = [](const CaseRank&) { return std::vector<Index>{8, 33}; };
-  CHECK(judge(case_file, candidate, options).pass());
+  sampled = judge(case_file, candidate, options);
+  const auto of_rank_1 = [](const NotJudged& one) { return one.rank == 1 && one.quantity == "out"; };
+  CHECK(std::ranges::none_of(sampled.not_judged, of_rank_1));  // all of the sample
+  CHECK(sampled.pass());
+  CHECK(sampled.without_lse());
   candidate.ranks[0].out->view().at(1, 2)[3] += 0.5;   // row 0
   CHECK(judge(case_file, candidate, options).pass());  // not among those that are judged
   const Judgement judgement = judge(case_file, candidate, {});
   CHECK(!judgement.pass());
-  CHECK(verdict_of(judgement, 1, "out max").worst.row == 0);
-  CHECK(verdict_of(judgement, 1, "out max").worst.head == 2);
-  CHECK(verdict_of(judgement, 1, "out max").worst.element == 3);
+  CHECK(verdict_of(judgement, 1, "out worst row").worst.row == 0);
+  CHECK(verdict_of(judgement, 1, "out worst row").worst.head == 2);
+  CHECK(verdict_of(judgement, 1, "out worst row").worst.element == 3);
   options.rows_of = [](const CaseRank&) { return std::vector<Index>{5}; };
   CHECK_THROWS_AS(judge(case_file, candidate, options), BadInput);
+}
+
+TEST_CASE("a required query pass must be in the case and whole", "[verify]") {
+  CaseFile case_file = small_case();
+  Judgement judgement = judge(case_file, selection_of(case_file, false), {});
+  require_quantities(judgement, {"decode"});
+  CHECK(!judgement.pass());  // the case holds none
+
+  add_decode(case_file, 6, 3);
+  CandidateFile candidate{ValueType::kFloat32, ValueType::kFloat32, {}, DecodeCase{}};
+  const auto merged =
+      true_attention(decode_setup(*case_file.decode, {0, 1, 2}, case_file.config), count_up(3),
+                     count_up(case_file.config.num_q_heads));
+  candidate.decode->out = merged.out;
+  for (double& value : candidate.decode->out.values()) {
+    value = round_to(ValueType::kFloat32, value);
+  }
+  judgement = judge(case_file, candidate, {});
+  CHECK(judgement.pass());
+  CHECK(judgement.without_lse());
+  require_quantities(judgement, {"decode"});
+  CHECK(!judgement.pass());  // merged lse
+  candidate.decode->lse = merged.lse;
+  judgement = judge(case_file, candidate, {});
+  require_quantities(judgement, {"decode"});
+  CHECK(judgement.pass());
+  CHECK_FALSE(judgement.without_lse());
+}
+
+CandidateFile candidate_of(const CaseFile& case_file, ValueType type) {
+  Kernel kernel;
+  kernel.compute_type = kernel.out_type = type;
+  return run_kernel(kernel, case_file);
+}
+
+TEST_CASE("out must be what out_dtype says", "[verify]") {
+  const CaseFile case_file = small_case();
+  CandidateFile candidate = candidate_of(case_file, ValueType::kBfloat16);
+  CHECK(judge(case_file, candidate, {}).pass());
+  candidate.ranks[1].out->view().at(3, 1)[2] *= 1 + 0x1p-9;
+  candidate.ranks[1].out->view().at(4, 0)[0] = kNan;  // of every type
+  const Verdict verdict = verdict_of(judge(case_file, candidate, {}), 1, "out dtype");
+  CHECK(!verdict.pass);
+  CHECK(verdict.error == 1);
+}
+
+TEST_CASE("a type of P and an accuracy of exp enter the budget, and are said", "[verify]") {
+  const CaseFile case_file = small_case();
+  Kernel kernel;
+  kernel.compute_type = ValueType::kBfloat16;
+  CandidateFile candidate = run_kernel(kernel, case_file);
+  CHECK(judge(case_file, candidate, {}).declared.empty());
+  CHECK(judge(case_file, candidate, {}).pass());
+  const double with_p = verdict_of(judge(case_file, candidate, {}), 1, "out worst row").budget;
+  candidate.p_type = ValueType::kFloat32;
+  CHECK(!judge(case_file, candidate, {}).pass());
+  candidate.p_type = ValueType::kFloat16;
+  candidate.exp_accuracy = 9e-5;
+  const Judgement judgement = judge(case_file, candidate, {});
+  CHECK(judgement.declared == "P in float16, exp within 9e-05");
+  CHECK(verdict_of(judgement, 1, "out worst row").budget < with_p);
+  CHECK(verdict_of(judgement, 1, "lse").budget > 9e-5);
+}
+
+TEST_CASE("a kernel that rounds its inputs is told which case it answers", "[verify]") {
+  const CaseShape shape{2, {30, 25}, 7, 2, 6, 4, 2, 8};
+  const CaseFile case_file = make_case(31, shape, ValueType::kFloat32);
+  CaseFile rounded = case_file;
+  for (CaseRank& rank : rounded.ranks) {
+    for (auto* tensor : {&rank.query, &rank.key, &rank.value, &rank.passing_key,
+                         &rank.passing_value}) {
+      for (double& value : tensor->values()) value = round_to(ValueType::kBfloat16, value);
+    }
+  }
+  Judgement judgement = judge(case_file, candidate_of(rounded, ValueType::kBfloat16), {});
+  CHECK(!judgement.pass());
+  CHECK(judgement.mismatch.find("--dtype bfloat16") != std::string::npos);
+  const auto& explanations = judgement.diagnoses.at(0).diagnosis.explanations;
+  CHECK(explanations.at(0).mistake.find("inputs rounded to bfloat16") != std::string::npos);
+  CHECK(judge(rounded, candidate_of(rounded, ValueType::kFloat32), {}).mismatch.empty());
+}
+
+TEST_CASE("an output that is cut off is named", "[verify]") {
+  const CaseFile case_file = make_case(32, {2, {60, 70}, 0, 0, 0, 4, 2, 16}, ValueType::kBfloat16);
+  Kernel kernel;  // P in fp32: only the output rounds
+  CandidateFile candidate = run_kernel(kernel, case_file);
+  candidate.out_type = ValueType::kBfloat16;
+  for (double& value : candidate.ranks[1].out->values()) {
+    const double near = round_to(ValueType::kBfloat16, value);
+    const double place = std::copysign(2 * half_place(ValueType::kBfloat16, value), value);
+    value = std::abs(near) <= std::abs(value) ? near : near - place;
+  }
+  candidate.ranks.erase(candidate.ranks.begin());
+  const Judgement judgement = judge(case_file, candidate, {});
+  CHECK(!verdict_of(judgement, 1, "out bias").pass);
+  CHECK(verdict_of(judgement, 1, "out worst row").pass);
+  const auto& explanations = judgement.diagnoses.at(0).diagnosis.explanations;
+  CHECK(explanations.at(0).mistake.find("cut off towards zero") != std::string::npos);
 }
 
 }  // namespace

@@ -100,7 +100,6 @@ TEST_CASE("the truth does not depend on the number of threads", "[verify]") {
   set_num_threads(threads);
   CHECK(bit_equal(one.out, three.out));
   CHECK(bit_equal(one.lse, three.lse));
-  CHECK(one.max_abs_score == three.max_abs_score);
 }
 
 TEST_CASE("what is not visible never matters, what is visible does", "[verify]") {
@@ -148,26 +147,73 @@ TEST_CASE("scores of -inf weigh nothing, +inf gives NaN, nothing gives 0 and -in
   CHECK(std::isnan(run({kNan, 0}).lse(0, 0)));
   CHECK(std::abs(run({-1e5, -1e5}).lse(0, 0) + 1e5 - std::log(2.0)) <= 1e-10);
   CHECK(run({-1e5, -1e5}).out.values()[0] == 1.5);
-  CHECK(run({-300, 4}).max_abs_score == 300);
 }
 
-TEST_CASE("plain rounds the weights to the compute type and out to its own", "[verify]") {
-  // One row, two keys with scores 0 and -1: the weights are 1 and exp(-1).
+TEST_CASE("sizes of a row by hand", "[verify]") {
+  // Scores 0 and -log(3), values of norm 5 and 10: weights 3/4 and 1/4.
   DecodeCase decode;
-  decode.query = HeadsTensor<double>(1, 1, 1);
-  decode.query.values() = {1};
+  decode.query = HeadsTensor<double>(1, 1, 2);
+  decode.query.values() = {1, 1};
   decode.ranks.resize(1);
-  decode.ranks[0].key = decode.ranks[0].value = HeadsTensor<double>(2, 1, 1);
-  decode.ranks[0].key.values() = {0, -1};
-  decode.ranks[0].value.values() = {0, 1};
+  decode.ranks[0].key = decode.ranks[0].value = HeadsTensor<double>(2, 1, 2);
+  decode.ranks[0].key.values() = {2, -2, -4, 4 - std::log(3.0)};
+  decode.ranks[0].value.values() = {3, 4, -6, 8};
   const AttentionSetup setup = decode_setup(decode, {0}, ApbConfig{});
-  const double weight = std::exp(-1.0);
-  for (const ValueType type : {ValueType::kFloat32, ValueType::kBfloat16, ValueType::kFloat16}) {
-    const auto plain = plain_attention(setup, count_up(1), count_up(1), type, ValueType::kFloat32);
-    CHECK(std::abs(plain.out.values()[0] - round_to(type, weight) / (1 + weight)) <= 1e-7);
-    const auto rounded = plain_attention(setup, count_up(1), count_up(1), type, type);
-    CHECK(rounded.out.values()[0] == round_to(type, plain.out.values()[0]));
-    CHECK(std::abs(plain.lse(0, 0) - std::log(1 + weight)) <= 1e-7);
+  const auto sizes_in = [&](ValueType type) {
+    return measured_attention(setup, count_up(1), count_up(1), type).sizes.at(0);
+  };
+  const RowSizes sizes = sizes_in(ValueType::kBfloat16);
+  CHECK(sizes.keys == 2);
+  CHECK(std::abs(sizes.score - (8 - std::log(3.0))) <= 1e-6);  // |1 * -4| + |1 * 2.9|
+  CHECK(std::abs(sizes.values - (0.75 * 5 + 0.25 * 10)) <= 1e-12);
+  CHECK(sizes.largest_value == 10);
+  CHECK(std::abs(sizes.weights_apart - 0x1p-8 * std::hypot(0.75 * 5, 0.25 * 10)) <= 1e-12);
+  CHECK(sizes.sum_error <= 0x1p-22);
+  double alike = 0;
+  for (int i = 0; i < 8; ++i) {
+    const double factor = std::exp2(i / 8.0);
+    const auto error = [&](double weight) {
+      return round_to(ValueType::kBfloat16, weight * factor) / factor - weight;
+    };
+    alike = std::max(alike, std::abs(5 * error(1) + 10 * error(1 / 3.0)) * 0.75);
+  }
+  CHECK(std::abs(sizes.weights_alike - alike) <= 1e-6);
+  CHECK(sizes_in(ValueType::kFloat32).weights_alike == 0);
+}
+
+TEST_CASE("sizes: weights that float16 rounds to multiples of 2^-24", "[verify]") {
+  RowSizesSum sum(ValueType::kFloat16);
+  sum.add(Eigen::RowVector3d(1, 0x1.8p-24, 0x1p-26), Eigen::RowVector3d(0, 1, 1));
+  const RowSizes sizes = sum.finish(0);
+  CHECK(sizes.score == 1);
+  // Half of 2^-24 for the second; the third, a quarter of it, can be lost as a whole.
+  CHECK(std::abs(sizes.weights_apart - std::hypot(0x1p-25, 0x1p-26)) <= 1e-12);
+  CHECK(sizes.weights_alike >= 0x1p-26);
+  CHECK(sizes.weights_alike <= 0x1p-25 + 0x1p-26);
+}
+
+TEST_CASE("sizes: an fp32 sum in key order, a row that sees nothing, values that are not finite",
+          "[verify]") {
+  RowSizesSum sum(ValueType::kFloat32);
+  Eigen::RowVectorXd weights = Eigen::RowVectorXd::Constant(4000, 0.7);
+  weights[0] = 1;
+  sum.add(weights, Eigen::RowVectorXd::Ones(4000));
+  CHECK(sum.finish(3).sum_error >= 1e-6);
+  CHECK(sum.finish(3).sum_error <= 4000 * 0x1p-24);
+  CHECK(RowSizesSum(ValueType::kFloat32).finish(3).keys == 0);
+
+  CaseFile case_file = make_case(5, shape_of(0), ValueType::kFloat64);
+  CaseRank& rank = case_file.ranks[1];
+  rank.value.view().at(20, 0)[3] = kInf;
+  rank.key.view().at(22, 0)[3] = kNan;
+  const AttentionSetup setup = prefill_setup(rank, case_file.config);
+  const auto measured =
+      measured_attention(setup, count_up(rank.layout.rows()), count_up(6), ValueType::kBfloat16);
+  for (const RowSizes& sizes : measured.sizes) {
+    CHECK(std::isfinite(sizes.values));
+    CHECK(std::isfinite(sizes.score));
+    CHECK(std::isfinite(sizes.weights_apart));
+    CHECK(std::isfinite(sizes.weights_alike));
   }
 }
 

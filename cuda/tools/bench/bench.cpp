@@ -17,6 +17,7 @@
 #include "cuda/tools/bench/measure.hpp"
 #include "cuda/tools/bench/measure_machine.hpp"
 #include "cuda/tools/bench/versions.hpp"
+#include "reference/cli/file_options.hpp"
 #include "reference/cli/known_models.hpp"
 #include "reference/cli/number_checks.hpp"
 #include "reference/cli/tool_main.hpp"
@@ -37,7 +38,8 @@ struct BenchOptions {
 };
 
 void add_options(CLI::App& app, BenchOptions& options) {
-  app.add_option("--models", options.models, "names in configs/models, or .json files: a,b,c")
+  reads_files(
+      app.add_option("--models", options.models, "names in configs/models, or .json files: a,b,c"))
       ->delimiter(',')
       ->capture_default_str();
   app.add_option("--lengths", options.lengths, "tokens of the document: a,b,c")
@@ -59,8 +61,10 @@ void add_options(CLI::App& app, BenchOptions& options) {
       ->capture_default_str();
   app.add_flag("--layers-only", options.no_machine,
                "leave out the products and attention calls of a machine profile");
-  app.add_option("--json", options.json_path, "write all into this file, for apb sim calibrate");
-  app.add_option("--csv", options.csv_path, "write the time of every part into this file");
+  writes_file(app.add_option("--json", options.json_path,
+                             "write all into this file, for apb sim calibrate"));
+  writes_file(
+      app.add_option("--csv", options.csv_path, "write the time of every part into this file"));
 }
 
 void write_results(const BenchOptions& options, const BenchResults& results) {

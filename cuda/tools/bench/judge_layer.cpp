@@ -162,8 +162,8 @@ Judgement judge_ring(RingLayer& layer, Index rows) {
   judge_attention({.setup = setup,
                    .case_file = nullptr,
                    .rank = nullptr,
-                   .compute_type = ValueType::kBfloat16,
-                   .out_type = ValueType::kBfloat16},
+                   .precision = {ValueType::kBfloat16, ValueType::kBfloat16},
+                   .compute_type = ValueType::kBfloat16},
                   layer.rank(), "ring ", sample, pick(out, sample, heads), pick(lse, sample, heads),
                   judgement);
   return judgement;

@@ -38,7 +38,7 @@ class Tally {
                                       verdict.error, verdict.budget));
     }
     for (const RankDiagnosis& found : judgement.diagnoses) {
-      print_to_stderr(fmt::format("rank {}: {}\n", rank_, found.diagnosis.quantities));
+      print_to_stderr(fmt::format("rank {}: {}\n", rank_, found.diagnosis.quantities()));
     }
   }
   [[nodiscard]] bool right() const { return right_; }
@@ -134,8 +134,8 @@ Judgement judge_exact(MethodLayer& layer, Index doc_len, const Together& togethe
   judge_attention({.setup = setup,
                    .case_file = nullptr,
                    .rank = nullptr,
-                   .compute_type = ValueType::kBfloat16,
-                   .out_type = ValueType::kBfloat16},
+                   .precision = {ValueType::kBfloat16, ValueType::kBfloat16},
+                   .compute_type = ValueType::kBfloat16},
                   together.rank(), "", sample,
                   pick(host_heads(room.out(), stream.get()), sample, heads), lse, judgement);
   return judgement;

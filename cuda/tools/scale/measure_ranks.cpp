@@ -29,39 +29,42 @@ std::vector<double> slowest(const std::vector<std::vector<double>>& by_rank) {
   return result;
 }
 
-/// Runs of one piece of work on all ranks, as many on each.
-struct RunsOfAll {
-  Timing time;
-  std::vector<LayerRun> median;  ///< by rank, in the run of median time
-  int runs = 0;
-};
-
-/// \param once empty on a rank that takes no part
-RunsOfAll runs_of_all(const std::function<LayerRun()>& once, const Together& together) {
-  constexpr double kBudget_s = 0.6;
-  constexpr int kWarm = 2, kLeast = 5, kMost = 20;
+/// Runs one piece of work on all ranks, as often on each: a second, but 9 times at least.
+/// \param once empty on a rank that takes no part; its result has a `total_s`
+/// \returns every rank's runs, [rank][run]
+template <class Run>
+std::vector<std::vector<Run>> runs_of_all(const std::function<Run()>& once,
+                                          const Together& together) {
+  constexpr double kBudget_s = 1;
+  constexpr int kWarm = 2, kLeast = 9, kMost = 21;
   double last_s = 0;
   for (int run = 0; run < kWarm; ++run) last_s = once ? once().total_s : 0;
   const int wanted = std::clamp(static_cast<int>(kBudget_s / together.most(last_s)), kLeast, kMost);
-  std::vector<LayerRun> runs(static_cast<std::size_t>(wanted));
-  for (LayerRun& run : runs) {
+  std::vector<Run> runs(static_cast<std::size_t>(wanted));
+  for (Run& run : runs) {
     if (once) run = once();
   }
-  const auto all = together.gather(runs);
-  std::vector<std::vector<double>> totals;
-  for (const auto& its : all) {
-    totals.emplace_back();
-    for (const LayerRun& run : its) totals.back().push_back(run.total_s);
+  return together.gather(runs);
+}
+
+/// [rank][run] of what is timed of each run.
+template <class Run>
+std::vector<std::vector<double>> seconds_of(const std::vector<std::vector<Run>>& runs,
+                                            const std::function<double(const Run&)>& seconds) {
+  std::vector<std::vector<double>> result;
+  for (const auto& its : runs) {
+    result.emplace_back();
+    std::transform(its.begin(), its.end(), std::back_inserter(result.back()), seconds);
   }
-  const std::vector<double> slowest_s = slowest(totals);
-  std::vector<std::size_t> order(slowest_s.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::sort(order.begin(), order.end(),
-            [&](std::size_t a, std::size_t b) { return slowest_s[a] < slowest_s[b]; });
-  RunsOfAll result{timing_of(slowest_s), {}, wanted};
-  for (const auto& its : all) result.median.push_back(its[order[order.size() / 2]]);
   return result;
 }
+
+/// A layer with its partners, and right after it with silent ones: a card that warms up in between
+/// would be taken for an exchange.
+struct LayerPair {
+  LayerRun whole, computing;
+  double total_s = 0;  ///< of whole
+};
 
 /// Runs `make`. \returns why it could not, on any rank; empty: it could on all
 std::string try_on_all(const std::function<void()>& make, const Together& together) {
@@ -79,17 +82,47 @@ std::string try_on_all(const std::function<void()>& make, const Together& togeth
   return why.empty() ? "no room in another GPU's memory" : why;
 }
 
-/// An event pair around an exchange.
-LayerRun timed_exchange(MethodLayer& layer, Partners& partners, const Stream& stream) {
+/// An exchange by itself.
+struct ExchangeRun {
+  double total_s = 0;
+};
+
+ExchangeRun timed_exchange(MethodLayer& layer, Partners& partners, const Stream& stream) {
   const Event begin, end;
   partners.meet(stream.get());
   begin.record(stream.get());
   layer.exchange(stream.get());
   end.record(stream.get());
   end.synchronize();
-  LayerRun run;
-  run.total_s = seconds_between(begin, end);
-  return run;
+  return {seconds_between(begin, end)};
+}
+
+/// The run of median time.
+std::size_t median_run(const std::vector<double>& seconds) {
+  std::vector<std::size_t> order(seconds.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(),
+            [&](std::size_t a, std::size_t b) { return seconds[a] < seconds[b]; });
+  return order[order.size() / 2];
+}
+
+/// What the pairs say: whole, computing, and what both at once win beside a serial exchange.
+void add_pairs(const std::vector<std::vector<LayerPair>>& pairs, ScaledLayer& result) {
+  const auto slowest_of_part = [&](LayerRun LayerPair::*part) {
+    return slowest(seconds_of<LayerPair>(
+        pairs, [part](const LayerPair& pair) { return (pair.*part).total_s; }));
+  };
+  const std::vector<double> whole = slowest_of_part(&LayerPair::whole);
+  const std::vector<double> computing = slowest_of_part(&LayerPair::computing);
+  result.whole = timing_of(whole);
+  result.computing = timing_of(computing);
+  result.runs = static_cast<int>(whole.size());
+  for (const auto& its : pairs) result.of_rank.push_back(its[median_run(whole)].whole);
+  std::vector<double> less;
+  for (std::size_t run = 0; run < whole.size(); ++run) less.push_back(computing[run] - whole[run]);
+  std::sort(less.begin(), less.end());
+  result.less_s = less[less.size() / 2];
+  result.less_spread_s = less[3 * less.size() / 4] - less[less.size() / 4];
 }
 
 std::vector<int> random_tokens(Index count, Index vocab_size) {
@@ -172,24 +205,32 @@ ScaledLayer measure_layer(const std::string& method, const ApbConfig& apb,
     cache->chill(stream);
     if (!alone) partners.meet(stream);
   };
-  std::function<LayerRun()> once;
-  if (layer) once = [&] { return layer->run(before); };
   const std::int64_t received_before = partners.bytes_received();
-  if (layer) (void)once();
+  if (layer) (void)layer->run(before);
   result.received_bytes =
       together.most(static_cast<double>(partners.bytes_received() - received_before));
-
-  const RunsOfAll whole = runs_of_all(once, together);
-  result.whole = result.computing = whole.time;
-  result.of_rank = whole.median;
-  result.runs = whole.runs;
-  if (result.received_bytes == 0) return result;
-  partners.set_silent(true);
-  result.computing = runs_of_all(once, together).time;
-  partners.set_silent(false);
+  const bool exchanges = result.received_bytes > 0;
+  const auto run_pair = [&] {
+    LayerPair pair{layer->run(before), {}, 0};
+    if (exchanges) {
+      partners.set_silent(true);
+      pair.computing = layer->run(before);
+      partners.set_silent(false);
+    }
+    pair.total_s = pair.whole.total_s;
+    return pair;
+  };
+  add_pairs(runs_of_all<LayerPair>(layer ? run_pair : std::function<LayerPair()>(), together),
+            result);
+  if (!exchanges) {
+    result.computing = result.whole;
+    return result;
+  }
   const Stream stream;
-  result.exchange =
-      runs_of_all([&] { return timed_exchange(*layer, partners, stream); }, together).time;
+  const auto runs =
+      runs_of_all<ExchangeRun>([&] { return timed_exchange(*layer, partners, stream); }, together);
+  result.exchange = timing_of(
+      slowest(seconds_of<ExchangeRun>(runs, [](const ExchangeRun& run) { return run.total_s; })));
   return result;
 }
 

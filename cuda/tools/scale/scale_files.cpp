@@ -43,7 +43,8 @@ Json layer_json(const ScaleResults& results, const ScaledLayer& layer) {
   json["runs"] = layer.runs;
   json["computing_us"] = 1e6 * layer.computing.median_s;
   json["exchange_us"] = 1e6 * layer.exchange.median_s;
-  json["won_us"] = 1e6 * layer.won_s();
+  if (const std::optional<double> won_s = layer.won_s()) json["won_us"] = 1e6 * *won_s;
+  json["won_spread_us"] = 1e6 * layer.less_spread_s;
   json["received_bytes"] = layer.received_bytes;
   json["ranks"] = Json::array();
   for (const LayerRun& run : layer.of_rank) {
@@ -97,7 +98,8 @@ std::string layer_rows(const ScaleResults& results, const ScaledLayer& layer) {
     return row("layer", layer.method, layer.doc_len, results.num_ranks, part, time);
   };
   std::string text = line("whole", layer.whole) + line("computing", layer.computing) +
-                     line("exchange", layer.exchange) + line("won", once(layer.won_s()));
+                     line("exchange", layer.exchange);
+  if (const std::optional<double> won_s = layer.won_s()) text += line("won", once(*won_s));
   for (std::size_t rank = 0; rank < layer.of_rank.size(); ++rank) {
     for (std::size_t part = 0; part < kLayerPartNames.size(); ++part) {
       text += line(fmt::format("rank {} {}", rank, kLayerPartNames.at(part)),

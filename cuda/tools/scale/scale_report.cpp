@@ -45,11 +45,12 @@ std::string method_line(const ScaledLayer& layer, const ScaledLayer* full) {
   if (!layer.why_not.empty()) return fmt::format("{:<16}{}\n", layer.method, layer.why_not);
   const bool exchanges = layer.exchange.median_s > 0;
   const auto if_it_does = [&](const std::string& text) { return exchanges ? text : ""; };
+  const std::optional<double> won_s = layer.won_s();
   return fmt::format(
-      "{:<16}{:>9}{:>9}{:>9}{:>9}{:>8}{:>9}{:>9}   {} to {}, {}\n", layer.method,
+      "{:<16}{:>9}{:>11}{:>10}{:>9}{:>8}{:>9}{:>9}   {} to {}, {}\n", layer.method,
       ms(layer.whole.median_s), if_it_does(ms(layer.computing.median_s)),
-      if_it_does(ms(layer.exchange.median_s)), if_it_does(ms(layer.won_s())),
-      if_it_does(fmt::format("{:.0f} %", 100 * layer.won_s() / layer.exchange.median_s)),
+      if_it_does(ms(layer.exchange.median_s)), if_it_does(won_s ? ms(*won_s) : "?"),
+      if_it_does(won_s ? fmt::format("{:.0f} %", 100 * *won_s / layer.exchange.median_s) : "?"),
       if_it_does(fmt::format("{:.1f}", 1e-6 * layer.received_bytes)),
       full == nullptr ? "" : fmt::format("{:.2f}x", full->whole.median_s / layer.whole.median_s),
       ms(layer.whole.least_s), ms(layer.whole.most_s), layer.runs);
@@ -108,7 +109,7 @@ std::string layers_text(const ScaleResults& results, Index doc_len) {
   const ScaledLayer* full = full_of(results, doc_len);
   std::string text = fmt::format(
       "\n{}, {} tokens on {} ranks: one layer, ms, the slowest rank; medians\n"
-      "{:<16}{:>9}{:>9}{:>9}{:>9}{:>8}{:>9}{:>9}   least to most, runs\n",
+      "{:<16}{:>9}{:>11}{:>10}{:>9}{:>8}{:>9}{:>9}   least to most, runs\n",
       results.model, with_separators(doc_len), results.num_ranks, "method", "whole", "computing",
       "exchange", "won", "hidden", "MB in", "x Full");
   for (const ScaledLayer& layer : results.layers) {
@@ -124,8 +125,8 @@ std::string layers_text(const ScaleResults& results, Index doc_len) {
     }
   }
   return text +
-         "won: computing and exchange one after the other, less both at once. select holds the "
-         "packing of messages.\n";
+         "won: computing and exchange one after the other, less both at once; ?: runs differ by "
+         "more than the exchange takes.\nselect holds the packing of messages.\n";
 }
 
 std::string prefills_text(const ScaleResults& results) {

@@ -2,6 +2,7 @@
 /// \file
 /// What `apb scale` finds.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,10 +30,14 @@ struct ScaledLayer {
   Timing exchange{};                ///< by itself
   double received_bytes = 0;        ///< by the rank that receives most
   std::vector<LayerRun> of_rank{};  ///< in the run of median time
+  /// Computing less whole, pair by pair: their median, and what lies between their quartiles.
+  double less_s = 0, less_spread_s = 0;
 
-  /// What running both at once wins over one after the other.
-  [[nodiscard]] double won_s() const {
-    return computing.median_s + exchange.median_s - whole.median_s;
+  /// What running both at once wins over one after the other. None where pairs of runs differ by
+  /// as much as the exchange takes: it cannot be told then.
+  [[nodiscard]] std::optional<double> won_s() const {
+    if (exchange.median_s <= less_spread_s) return std::nullopt;
+    return exchange.median_s + less_s;
   }
 };
 

@@ -46,7 +46,22 @@ std::vector<Index> read_row_index(const Hdf5Reader& file, const std::string& nam
     }
     given[static_cast<std::size_t>(row)] = true;
   }
+  if (row_index.empty() && rows > 0) {
+    throw BadInput(file.path(), name, "[]", "at least one row, or absent (all rows are given)");
+  }
   return row_index;
+}
+
+/// \throws BadInput if it is no accuracy of an exponential
+double read_exp_accuracy(const Hdf5Reader& file) {
+  const double accuracy = file.double_attribute("exp_accuracy");
+  if (!(accuracy > 0 && accuracy <= kWorstExpAccuracy)) {
+    throw BadInput(file.path(), "exp_accuracy", accuracy,
+                   fmt::format("the largest relative error of the exponential, above 0 and at "
+                               "most {} (absent: 2^-22)",
+                               kWorstExpAccuracy));
+  }
+  return accuracy;
 }
 
 CandidateRank read_rank(const Hdf5Reader& file, const CaseRank& asked, const ApbConfig& config) {
@@ -59,14 +74,15 @@ CandidateRank read_rank(const Hdf5Reader& file, const CaseRank& asked, const Apb
     rows = std::ssize(*rank.row_index);
   }
   if (file.has(group + "/out")) {
-    rank.out = read_heads(file, group + "/out", rows, config.num_q_heads, config.head_dim);
+    rank.out = read_heads(file, group + "/out", rows, config.num_q_heads, config.head_dim,
+                          Unwritten::kFilled);
   }
   if (file.has(group + "/lse")) {
-    rank.lse = read_matrix(file, group + "/lse", rows, config.num_q_heads);
+    rank.lse = read_matrix(file, group + "/lse", rows, config.num_q_heads, Unwritten::kFilled);
   }
   if (file.has(group + "/importance")) {
-    rank.importance =
-        read_matrix(file, group + "/importance", asked.layout.block_len, config.num_kv_heads);
+    rank.importance = read_matrix(file, group + "/importance", asked.layout.block_len,
+                                  config.num_kv_heads, Unwritten::kFilled);
   }
   if (file.has(group + "/kept_positions")) {
     rank.kept_positions =
@@ -79,10 +95,12 @@ CandidateRank read_rank(const Hdf5Reader& file, const CaseRank& asked, const Apb
 void read_partial(const Hdf5Reader& file, const std::string& group, const ApbConfig& config,
                   HeadsTensor<double>& out, Matrix<double>& lse) {
   if (file.has(group + "/out")) {
-    out = read_heads(file, group + "/out", config.query_len, config.num_q_heads, config.head_dim);
+    out = read_heads(file, group + "/out", config.query_len, config.num_q_heads, config.head_dim,
+                     Unwritten::kFilled);
   }
   if (file.has(group + "/lse")) {
-    lse = read_matrix(file, group + "/lse", config.query_len, config.num_q_heads);
+    lse =
+        read_matrix(file, group + "/lse", config.query_len, config.num_q_heads, Unwritten::kFilled);
   }
 }
 
@@ -128,12 +146,18 @@ void write_rank(Hdf5Writer& file, const CandidateRank& rank) {
 
 }  // namespace
 
+Precision CandidateFile::precision() const {
+  return {p_type.value_or(compute_type), out_type, exp_accuracy.value_or(kExpAccuracy)};
+}
+
 CandidateFile read_candidate(const std::string& path, const CaseFile& case_file) {
   const Hdf5Reader file(path);
   require_candidate_schema(file);
   CandidateFile candidate;
   candidate.compute_type = read_value_type(file, "compute_dtype");
   candidate.out_type = read_value_type(file, "out_dtype");
+  if (file.has_attribute("p_dtype")) candidate.p_type = read_value_type(file, "p_dtype");
+  if (file.has_attribute("exp_accuracy")) candidate.exp_accuracy = read_exp_accuracy(file);
   for (const CaseRank& rank : case_file.ranks) {
     if (!file.has(rank_group(rank.rank))) continue;
     candidate.ranks.push_back(read_rank(file, rank, case_file.config));
@@ -149,6 +173,8 @@ void write_candidate(const std::string& path, const CandidateFile& candidate) {
   file.set_attribute("/", "version", kCandidateVersion);
   file.set_attribute("/", "compute_dtype", to_string(candidate.compute_type));
   file.set_attribute("/", "out_dtype", to_string(candidate.out_type));
+  if (candidate.p_type) file.set_attribute("/", "p_dtype", to_string(*candidate.p_type));
+  if (candidate.exp_accuracy) file.set_attribute("/", "exp_accuracy", *candidate.exp_accuracy);
   for (const CandidateRank& rank : candidate.ranks) write_rank(file, rank);
   if (candidate.decode) write_decode(file, *candidate.decode);
   file.commit();

@@ -17,14 +17,30 @@ struct CandidateRank {
   std::optional<HeadsTensor<double>> out;       ///< [rows given, num_q_heads, head_dim]
   std::optional<Matrix<double>> lse;            ///< [rows given, num_q_heads]
   std::optional<Matrix<double>> importance;     ///< [block_rows, num_kv_heads]
-  std::optional<HeadPositions> kept_positions;  ///< num_kv_heads lists, any order
+  std::optional<HeadPositions> kept_positions;  ///< num_kv_heads lists, as they came
+};
+
+/// Relative error of an exponential that needs no declaration.
+inline constexpr double kExpAccuracy = 0x1p-22;
+/// The worst that may be declared.
+inline constexpr double kWorstExpAccuracy = 0.01;
+
+/// What the error budget of out and lse depends on.
+struct Precision {
+  ValueType weight_type = ValueType::kFloat32;  ///< that the weights P were rounded to
+  ValueType out_type = ValueType::kFloat32;     ///< that out was rounded to
+  double exp_accuracy = kExpAccuracy;           ///< largest relative error of the exponential
 };
 
 struct CandidateFile {
-  ValueType compute_type = ValueType::kFloat32;  ///< of products and of P
+  ValueType compute_type = ValueType::kFloat32;  ///< of products, and of P if nothing else is said
   ValueType out_type = ValueType::kFloat32;      ///< that out was rounded to
   std::vector<CandidateRank> ranks;
-  std::optional<DecodeCase> decode;  ///< out and lse only, partial and merged
+  std::optional<DecodeCase> decode;           ///< out and lse only, partial and merged
+  std::optional<ValueType> p_type = {};       ///< of P, if declared
+  std::optional<double> exp_accuracy = {};    ///< if declared
+
+  [[nodiscard]] Precision precision() const;
 };
 
 /// Checks every shape, type and range against the case's attributes. Call check_hdf5_in_child on a

@@ -58,18 +58,18 @@ ValueType read_value_type(const Hdf5Reader& file, const std::string& attribute) 
 }
 
 HeadsTensor<double> read_heads(const Hdf5Reader& file, const std::string& name, Index rows,
-                               Index heads, Index head_dim) {
+                               Index heads, Index head_dim, Unwritten unwritten) {
   const std::array<Index, 3> shape{rows, heads, head_dim};
-  file.require_stored(name, shape);
+  if (unwritten == Unwritten::kRefused) file.require_stored(name, shape);
   HeadsTensor<double> tensor(rows, heads, head_dim);
   file.read<double>(name, shape, tensor.values());
   return tensor;
 }
 
 Matrix<double> read_matrix(const Hdf5Reader& file, const std::string& name, Index rows,
-                           Index columns) {
+                           Index columns, Unwritten unwritten) {
   const std::array<Index, 2> shape{rows, columns};
-  file.require_stored(name, shape);
+  if (unwritten == Unwritten::kRefused) file.require_stored(name, shape);
   Matrix<double> matrix(rows, columns);
   file.read<double>(name, shape, {matrix.data(), static_cast<std::size_t>(matrix.size())});
   return matrix;

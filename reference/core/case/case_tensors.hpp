@@ -15,12 +15,18 @@ namespace apb {
 /// A value type that an attribute of the root names. \throws BadInput
 [[nodiscard]] ValueType read_value_type(const Hdf5Reader& file, const std::string& attribute);
 
+/// What a dataset is of which parts were never written: refused, or, where its size is known to be
+/// right, read as its fill value (usually 0), so that a kernel's lost rows are judged as such.
+enum class Unwritten { kRefused, kFilled };
+
 /// [rows, heads, head_dim]. \throws BadInput if the dataset is missing or of another shape or size
 [[nodiscard]] HeadsTensor<double> read_heads(const Hdf5Reader& file, const std::string& name,
-                                             Index rows, Index heads, Index head_dim);
+                                             Index rows, Index heads, Index head_dim,
+                                             Unwritten unwritten = Unwritten::kRefused);
 /// [rows, columns]. \throws BadInput as read_heads
 [[nodiscard]] Matrix<double> read_matrix(const Hdf5Reader& file, const std::string& name,
-                                         Index rows, Index columns);
+                                         Index rows, Index columns,
+                                         Unwritten unwritten = Unwritten::kRefused);
 /// int64 [count]. \throws BadInput as read_heads
 [[nodiscard]] std::vector<Index> read_indices(const Hdf5Reader& file, const std::string& name,
                                               Index count);

@@ -39,8 +39,11 @@ void silence_hdf5();
 /// The most values that a dataset's bytes in the file can stand for; 0 if they lie elsewhere.
 [[nodiscard]] double most_stored_values(std::int64_t dataset);
 
+/// Access properties of this class by which links are followed, but never into another file.
+[[nodiscard]] Hdf5Id inside_this_file(std::int64_t property_class);
+
 /// An HDF5 file that is only read. Every error is a BadInput that names file and key. What a link
-/// or a dataset keeps in another file counts as missing: it would escape check_hdf5_in_child.
+/// or a dataset keeps in another file counts as missing here: check_hdf5_in_child names it.
 class Hdf5Reader {
  public:
   explicit Hdf5Reader(const std::string& path);
@@ -60,8 +63,8 @@ class Hdf5Reader {
   [[nodiscard]] std::vector<Index> shape(const std::string& dataset) const;
   /// \throws BadInput if the dataset is missing or looks otherwise
   void require_shape(const std::string& dataset, std::span<const Index> expected_shape) const;
-  /// As require_shape; also refuses a size that the file cannot hold the values of, so that room
-  /// may be made for them.
+  /// As require_shape; also refuses a dataset of which parts were never written, and a size that
+  /// the file cannot hold the values of, so that room may be made for them.
   void require_stored(const std::string& dataset, std::span<const Index> expected_shape) const;
 
   /// A whole dataset, converted to T (float, double, std::int64_t or std::uint8_t) from floats of

@@ -11,11 +11,12 @@
 #include <array>
 #include <csignal>
 #include <cstdio>
-#include <utility>
 
 #include "reference/core/error.hpp"
+#include "reference/core/hdf5/file_names.hpp"
 #include "reference/core/hdf5/hdf5_file.hpp"
 #include "reference/core/hdf5/hdf5_walk.hpp"
+#include "reference/core/hdf5/open_file.hpp"
 #include "reference/core/regular_file.hpp"
 
 namespace apb {
@@ -64,19 +65,30 @@ bool allow_step(rlim_t bytes) {
   return memory.rlim_cur == wanted;
 }
 
-/// All that comes out of a pipe until its end; the last line without its newline.
-std::string last_line_of(int pipe) {
+/// The child's lines begin with one of these.
+constexpr char kObject = '/';  ///< what it reads next: its path
+constexpr char kTrait = '!';   ///< why it cannot read that
+
+/// What the child has told when the pipe ends.
+struct ChildReport {
+  std::string object{};  ///< the last one, with its slash; empty: it could not open the file
+  std::string trait{};
+};
+
+ChildReport report_of(int pipe) {
+  ChildReport report;
   std::string line;
-  std::string last;
   char letter = 0;
   while (read(pipe, &letter, 1) == 1) {
-    if (letter == '\n') {
-      last = std::exchange(line, {});
-    } else {
+    if (letter != '\n') {
       line += letter;
+      continue;
     }
+    if (line.starts_with(kObject)) report.object = line;
+    if (line.starts_with(kTrait)) report.trait = line.substr(1);
+    line.clear();
   }
-  return last;
+  return report;
 }
 
 void limit_child() {
@@ -100,10 +112,16 @@ void limit_child() {
   try {
     close(report[0]);  // so that this process may open as many files as its parent could
     limit_child();
-    const auto tell_parent = [&](const char* object) { dprintf(report[1], "%s\n", object); };
+    const auto tell_parent = [&](char kind, const std::string& words) {
+      dprintf(report[1], "%c%s\n", kind, words.c_str());
+    };
     const auto allow = [&has_room](rlim_t bytes) { has_room = allow_step(bytes) && has_room; };
     allow(0);
-    if (walk_hdf5(path, {tell_parent, allow})) status = kSound;
+    const auto fault = walk_hdf5(
+        path,
+        {is_known_name, [&](const std::string& object) { tell_parent(kObject, object); }, allow});
+    if (!fault) status = kSound;
+    if (fault && !fault->empty()) tell_parent(kTrait, *fault);
   } catch (...) {  // the status says it
   }
   _exit(status == kBroken && !has_room ? kBrokenOrNoRoom : status);
@@ -114,13 +132,14 @@ void limit_child() {
 void check_hdf5_in_child(const std::string& path) {
   silence_hdf5();
   require_regular_file(path);
+  require_unlocked(path);
   std::array<int, 2> report{};
   if (pipe2(report.data(), O_CLOEXEC) != 0) throw CannotRun(path + ": cannot make a pipe");
   const pid_t child = fork();
   if (child < 0) throw CannotRun(path + ": cannot start a process to read it");
   if (child == 0) be_child(path, report);
   close(report[1]);
-  const std::string last_object = last_line_of(report[0]);
+  const auto [object, trait] = report_of(report[0]);
   close(report[0]);
   int status = 0;
   if (waitpid(child, &status, 0) != child) throw CannotRun(path + ": lost the reading process");
@@ -128,13 +147,13 @@ void check_hdf5_in_child(const std::string& path) {
   if (WIFEXITED(status) && WEXITSTATUS(status) == kBrokenOrNoRoom) {
     throw CannotRun(path + ": corrupt, or more than the memory that ulimit -v leaves to read it");
   }
+  if (!trait.empty()) throw BadInput(fmt::format("{}: {} {}", path, object, trait));
   // A broken file ends the child by other signals.
   if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGXCPU)) {
     throw CannotRun(path + ": the process that read it was killed (too little memory, ulimit -t?)");
   }
-  if (last_object.empty()) throw BadInput(path + ": not an HDF5 file, truncated or corrupt");
-  throw BadInput(
-      fmt::format("{}: corrupt file (at /{})", path, last_object == "." ? "" : last_object));
+  if (object.empty()) throw BadInput(fmt::format("{}: {}", path, why_not_opened(path)));
+  throw BadInput(fmt::format("{}: corrupt file (at {})", path, object));
 }
 
 }  // namespace apb

@@ -6,6 +6,7 @@
 
 #include "reference/core/error.hpp"
 #include "reference/core/hdf5/hdf5_types.hpp"
+#include "reference/core/hdf5/open_file.hpp"
 #include "reference/core/regular_file.hpp"
 
 namespace apb {
@@ -47,22 +48,14 @@ std::string describe(std::span<const Index> shape) {
 Hdf5Id open_file(const std::string& path) {
   silence_hdf5();
   require_regular_file(path);
-  Hdf5Id file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
-  if (!file.valid()) throw BadInput(path + ": not an HDF5 file, or truncated");
+  Hdf5Id file = open_hdf5_for_reading(path);
+  if (!file.valid()) throw BadInput(fmt::format("{}: {}", path, why_not_opened(path)));
   return file;
 }
 
 herr_t refuse_link(const char* /*file*/, const char* /*group*/, const char* /*other file*/,
                    const char* /*object*/, unsigned* /*flags*/, hid_t /*access*/, void* /*data*/) {
   return -1;
-}
-
-/// How links are followed (a dataset's access properties are also link properties): never into
-/// another file.
-Hdf5Id inside_this_file(hid_t property_class) {
-  Hdf5Id access(H5Pcreate(property_class), H5Pclose);
-  H5Pset_elink_cb(access.get(), refuse_link, nullptr);
-  return access;
 }
 
 /// "/rank_0/anchor_rows" -> "/rank_0" and "anchor_rows"; without a slash it is the root's.
@@ -105,7 +98,38 @@ std::vector<Index> dataset_shape(hid_t dataset) {
   return {dims.begin(), dims.end()};
 }
 
+/// Parts of a dataset that are written apart, and how many of them were.
+struct Parts {
+  hsize_t written = 0;
+  hsize_t all = 0;
+};
+
+Parts parts_of(hid_t dataset) {
+  const Hdf5Id properties(H5Dget_create_plist(dataset), H5Pclose);
+  if (H5Pget_layout(properties.get()) != H5D_CHUNKED) {
+    return {H5Dget_storage_size(dataset) > 0 ? hsize_t{1} : 0, 1};
+  }
+  const std::vector<Index> extents = dataset_shape(dataset);
+  std::vector<hsize_t> chunk(extents.size());
+  H5Pget_chunk(properties.get(), static_cast<int>(chunk.size()), chunk.data());
+  Parts parts{0, 1};
+  for (std::size_t dim = 0; dim < chunk.size(); ++dim) {
+    const hsize_t size = std::max<hsize_t>(chunk[dim], 1);  // 0 in a broken file
+    parts.all *= (static_cast<hsize_t>(extents[dim]) + size - 1) / size;
+  }
+  const Hdf5Id space(H5Dget_space(dataset), H5Sclose);
+  H5Dget_num_chunks(dataset, space.get(), &parts.written);
+  return parts;
+}
+
 }  // namespace
+
+// A dataset's access properties are also link properties.
+Hdf5Id inside_this_file(hid_t property_class) {
+  Hdf5Id access(H5Pcreate(property_class), H5Pclose);
+  H5Pset_elink_cb(access.get(), refuse_link, nullptr);
+  return access;
+}
 
 void silence_hdf5() {
   H5dont_atexit();
@@ -228,6 +252,12 @@ void Hdf5Reader::require_stored(const std::string& dataset,
   const Hdf5Id id = open_dataset(dataset, expected_shape);
   double values = 1;
   for (const Index extent : expected_shape) values *= static_cast<double>(extent);
+  const Parts parts = parts_of(id.get());
+  if (values > 0 && parts.written < parts.all) {
+    throw BadInput(
+        fmt::format("{}: dataset {}: {} of {} parts (chunks) never written: must be whole", path_,
+                    dataset, parts.all - parts.written, parts.all));
+  }
   if (values > most_stored_values(id.get())) {
     throw BadInput(path_, dataset, describe(expected_shape), "of a size that the file holds");
   }

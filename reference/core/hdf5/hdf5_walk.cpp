@@ -3,15 +3,30 @@
 #include <hdf5.h>
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
+#include "reference/core/error.hpp"
 #include "reference/core/hdf5/hdf5_file.hpp"
+#include "reference/core/hdf5/open_file.hpp"
 
 namespace apb {
 namespace {
 
 /// Values of a box are at most this many bytes, unless one chunk is more.
 constexpr hsize_t kBoxBytes = hsize_t{16} << 20U;
+
+/// A dataset whose values the file does not hold, because they were never written, is read if it
+/// has no more than this many: a size may be a mistake, and reading takes time.
+constexpr double kMostUnwritten = 1U << 31U;
+
+/// Groups of this project's files are three deep; a link may make a ring of others.
+constexpr int kMostDepth = 8;
+
+/// Why an object cannot be read that is not broken.
+class Trait : public std::runtime_error {
+  using runtime_error::runtime_error;
+};
 
 /// The type that values of a class are read as; negative for classes that nobody here reads.
 hid_t memory_type(hid_t type) {
@@ -113,26 +128,56 @@ herr_t inspect_chunks(hid_t dataset, hid_t read_as, hid_t space, hid_t propertie
   return 0;
 }
 
+/// Names a filter that packs the dataset and that this library lacks. \throws Trait
+void refuse_unknown_filter(hid_t properties) {
+  for (int index = 0; index < H5Pget_nfilters(properties); ++index) {
+    std::array<char, 64> name{};
+    std::size_t no_values = 0;
+    const H5Z_filter_t filter =
+        H5Pget_filter2(properties, static_cast<unsigned>(index), nullptr, &no_values, nullptr,
+                       name.size() - 1, name.data(), nullptr);
+    if (filter >= 0 && H5Zfilter_avail(filter) <= 0) {
+      throw Trait(
+          fmt::format("is packed by filter {} ({}), which this HDF5 library lacks: pack it "
+                      "by gzip, or not at all",
+                      name.data(), static_cast<int>(filter)));
+    }
+  }
+}
+
+/// Values that lie in another file are not looked for: that could be a pipe that never ends.
+/// \throws Trait
+void require_own_values(hid_t properties) {
+  if (H5Pget_external_count(properties) > 0) {
+    throw Trait("has its values in another file (external storage): store them in this one");
+  }
+  if (H5Pget_layout(properties) == H5D_VIRTUAL) {
+    throw Trait("is a virtual dataset, which shows values of others: store them in it");
+  }
+}
+
 /// Reads the first value of a contiguous dataset (the others are plain bytes after it), or all of a
-/// dataset that is stored in another way.
+/// dataset that is stored in another way. \throws Trait
 herr_t inspect_dataset(hid_t dataset, const Hdf5Watch& watch) {
   const Hdf5Id properties(H5Dget_create_plist(dataset), H5Pclose);
-  // What lies in another file is refused unseen: that could be a pipe that never ends.
-  if (!properties.valid() || H5Pget_external_count(properties.get()) != 0 ||
-      H5Pget_layout(properties.get()) == H5D_VIRTUAL) {
-    return -1;
-  }
+  if (!properties.valid()) return -1;
+  require_own_values(properties.get());
   const Hdf5Id type(H5Dget_type(dataset), H5Tclose);
   const Hdf5Id space(H5Dget_space(dataset), H5Sclose);
   if (!type.valid() || !space.valid()) return -1;
   const hid_t read_as = memory_type(type.get());
   const hssize_t count = H5Sget_simple_extent_npoints(space.get());
   if (read_as < 0 || count <= 0) return 0;
-  // A size without the data behind it.
-  if (static_cast<double>(count) > most_stored_values(dataset)) return -1;
+  const auto values = static_cast<double>(count);
+  if (values > most_stored_values(dataset) && values > kMostUnwritten) {
+    throw Trait(fmt::format("has {} values, of which the file holds at most {:.0f}", count,
+                            most_stored_values(dataset)));
+  }
   const H5D_layout_t layout = H5Pget_layout(properties.get());
   if (layout == H5D_CHUNKED) {
-    return inspect_chunks(dataset, read_as, space.get(), properties.get(), watch);
+    const herr_t read = inspect_chunks(dataset, read_as, space.get(), properties.get(), watch);
+    if (read < 0) refuse_unknown_filter(properties.get());
+    return read;
   }
   if (layout == H5D_CONTIGUOUS) {
     const std::vector<hsize_t> first(
@@ -157,30 +202,89 @@ herr_t visit_attribute(hid_t object, const char* name, const H5A_info_t* /*unuse
   return called_back([&] { return inspect_attribute(object, name); });
 }
 
-herr_t inspect_object(hid_t file, const char* name, H5O_type_t type, const Hdf5Watch& watch) {
-  watch.on_object(name);
-  const Hdf5Id object(H5Oopen(file, name, H5P_DEFAULT), H5Oclose);
-  if (!object.valid()) return -1;
+herr_t collect_name(hid_t /*group*/, const char* name, const H5L_info_t* /*unused*/, void* names) {
+  return called_back([&] {
+    static_cast<std::vector<std::string>*>(names)->emplace_back(name);
+    return 0;
+  });
+}
+
+/// The text that a soft or external link holds.
+std::vector<char> link_value(hid_t group, const std::string& name, const H5L_info_t& link) {
+  std::vector<char> value(link.u.val_size + 1, '\0');
+  H5Lget_val(group, name.c_str(), value.data(), link.u.val_size, H5P_DEFAULT);
+  return value;
+}
+
+/// What stands under a name of a group; links are followed inside this file. \throws Trait
+Hdf5Id open_object(hid_t group, const std::string& name) {
+  H5L_info_t link{};
+  if (H5Lget_info(group, name.c_str(), &link, H5P_DEFAULT) < 0) return {-1, H5Oclose};
+  if (link.type == H5L_TYPE_EXTERNAL) {
+    const std::vector<char> value = link_value(group, name, link);
+    const char* file = "another file";
+    H5Lunpack_elink_val(value.data(), link.u.val_size, nullptr, &file, nullptr);
+    throw Trait(fmt::format("lies in {} (external link): copy it into this file", file));
+  }
+  const Hdf5Id access = inside_this_file(H5P_LINK_ACCESS);
+  Hdf5Id object(H5Oopen(group, name.c_str(), access.get()), H5Oclose);
+  if (!object.valid() && link.type == H5L_TYPE_SOFT) {
+    throw Trait(fmt::format("is a link to {}, which is not in this file",
+                            link_value(group, name, link).data()));
+  }
+  return object;
+}
+
+herr_t inspect_object(const Hdf5Id& object, const std::string& path, int depth,
+                      const Hdf5Watch& watch);
+
+/// What stands in a group under names that are read. \throws Trait
+herr_t inspect_members(hid_t group, const std::string& path, int depth, const Hdf5Watch& watch) {
+  std::vector<std::string> names;
+  if (H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, nullptr, collect_name, &names) < 0) {
+    return -1;
+  }
+  for (const std::string& name : names) {
+    const std::string member = path.empty() ? name : path + "/" + name;
+    if (!watch.is_read(member)) continue;
+    watch.on_object(member);
+    if (inspect_object(open_object(group, name), member, depth + 1, watch) < 0) return -1;
+  }
+  return 0;
+}
+
+herr_t inspect_object(const Hdf5Id& object, const std::string& path, int depth,
+                      const Hdf5Watch& watch) {
+  if (!object.valid() || depth > kMostDepth) return -1;
   if (H5Aiterate2(object.get(), H5_INDEX_NAME, H5_ITER_NATIVE, nullptr, visit_attribute, nullptr) <
       0) {
     return -1;
   }
-  return type == H5O_TYPE_DATASET ? inspect_dataset(object.get(), watch) : 0;
-}
-
-/// Called for every object of the file by H5Ovisit.
-herr_t visit_object(hid_t file, const char* name, const H5O_info_t* info, void* watch) {
-  return called_back([&] {
-    return inspect_object(file, name, info->type, *static_cast<const Hdf5Watch*>(watch));
-  });
+  switch (H5Iget_type(object.get())) {
+    case H5I_DATASET:
+      return inspect_dataset(object.get(), watch);
+    case H5I_GROUP:
+      return inspect_members(object.get(), path, depth, watch);
+    default:
+      return 0;
+  }
 }
 
 }  // namespace
 
-bool walk_hdf5(const std::string& path, Hdf5Watch watch) {
-  const Hdf5Id file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
-  if (!file.valid()) return false;
-  return H5Ovisit(file.get(), H5_INDEX_NAME, H5_ITER_NATIVE, visit_object, &watch) >= 0;
+std::optional<std::string> walk_hdf5(const std::string& path, const Hdf5Watch& watch) {
+  const Hdf5Id file = open_hdf5_for_reading(path);
+  if (!file.valid()) return "";
+  try {
+    watch.on_object("");
+    const Hdf5Id root(H5Oopen(file.get(), "/", H5P_DEFAULT), H5Oclose);
+    if (inspect_object(root, "", 0, watch) < 0) return "";
+  } catch (const Trait& trait) {
+    return trait.what();
+  } catch (const std::bad_alloc&) {  // no room for what the file says is there
+    return "";
+  }
+  return {};
 }
 
 }  // namespace apb

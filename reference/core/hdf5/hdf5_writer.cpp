@@ -56,7 +56,9 @@ Hdf5Writer::Hdf5Writer(const std::string& path) : path_(path) {
     throw BadInput(path + ": is there and no HDF5 file: only such a file is replaced");
   }
   temporary_path_ = create_temporary_file(path);
-  Hdf5Id file(H5Fcreate(temporary_path_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT),
+  const Hdf5Id access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  H5Pset_file_locking(access.get(), false, true);  // nobody else has its name; some disks lock not
+  Hdf5Id file(H5Fcreate(temporary_path_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()),
               H5Fclose);
   if (!file.valid()) {
     std::remove(temporary_path_.c_str());

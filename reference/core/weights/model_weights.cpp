@@ -24,15 +24,32 @@ double positive(const Hdf5Reader& file, const char* key) {
   return value;
 }
 
-/// `rope_scaling` is absent or "none", or "llama3" with four numbers.
-RopeScaling read_rope_scaling(const Hdf5Reader& file) {
+/// One divisor for every frequency, and the magnitude.
+RopeScaling read_rope_divisors(const Hdf5Reader& file, Index head_dim) {
+  RopeScaling scaling{.divisors = std::vector<double>(static_cast<std::size_t>(head_dim / 2)),
+                      .magnitude = positive(file, "rope_magnitude")};
+  file.read<double>("/rope_divisors", std::array{head_dim / 2}, scaling.divisors);
+  for (std::size_t i = 0; i < scaling.divisors.size(); ++i) {
+    if (!(scaling.divisors[i] > 0) || !std::isfinite(scaling.divisors[i])) {
+      throw BadInput(file.path(), fmt::format("/rope_divisors[{}]", i), scaling.divisors[i],
+                     "positive and finite");
+    }
+  }
+  return scaling;
+}
+
+/// `rope_scaling` is absent or "none", "llama3" with four numbers, or "divisors" with a dataset.
+RopeScaling read_rope_scaling(const Hdf5Reader& file, Index head_dim) {
   if (!file.has_attribute("rope_scaling")) return {};
   const std::string kind = file.string_attribute("rope_scaling");
   if (kind == "none") return {};
-  if (kind != "llama3") throw BadInput(file.path(), "rope_scaling", kind, "none or llama3");
-  const RopeScaling scaling{positive(file, "rope_factor"), positive(file, "rope_low_freq_factor"),
-                            positive(file, "rope_high_freq_factor"),
-                            positive(file, "rope_original_context_len")};
+  if (kind == "divisors") return read_rope_divisors(file, head_dim);
+  if (kind != "llama3") {
+    throw BadInput(file.path(), "rope_scaling", kind, "none, llama3 or divisors");
+  }
+  RopeScaling scaling{positive(file, "rope_factor"), positive(file, "rope_low_freq_factor"),
+                      positive(file, "rope_high_freq_factor"),
+                      positive(file, "rope_original_context_len")};
   if (!(scaling.high_freq_factor > scaling.low_freq_factor)) {
     throw BadInput(file.path(), "rope_high_freq_factor", scaling.high_freq_factor,
                    fmt::format("more than rope_low_freq_factor ({})", scaling.low_freq_factor));
@@ -82,7 +99,6 @@ ModelShape read_model_shape(const Hdf5Reader& file) {
   shape.vocab_size = size("vocab_size");
   shape.context_len = size("context_len");
   shape.rope_theta = positive(file, "rope_theta");
-  shape.rope_scaling = read_rope_scaling(file);
   shape.rms_norm_eps = positive(file, "rms_norm_eps");
   shape.eos_token_ids = read_eos_token_ids(file, shape.vocab_size);
   if (shape.num_q_heads % shape.num_kv_heads != 0) {
@@ -92,6 +108,7 @@ ModelShape read_model_shape(const Hdf5Reader& file) {
   if (shape.head_dim % 2 != 0) {
     throw BadInput(file.path(), "head_dim", shape.head_dim, "even (RoPE turns pairs)");
   }
+  shape.rope_scaling = read_rope_scaling(file, shape.head_dim);
   return shape;
 }
 
@@ -146,7 +163,7 @@ ModelShape read_model_shape(const std::string& path) {
   const Hdf5Reader file(path);
   ModelShape shape = read_model_shape(file);
   for (const auto& [name, dataset_shape] : weight_shapes(file, shape)) {
-    file.require_shape(name, dataset_shape);
+    file.require_stored(name, dataset_shape);
   }
   for (Index layer = 0; layer < shape.num_layers; ++layer) {
     for (const char* bias : kBiases) {

@@ -60,8 +60,8 @@ Index read_retaining_size(const std::string& path, const ModelShape& model) {
   require_equal(file, "num_kv_heads", model.num_kv_heads);
   require_equal(file, "input_size", shapes.fc1[1]);
   for (Index layer = 0; layer < model.num_layers; ++layer) {
-    file.require_shape(dataset(layer, "fc1"), shapes.fc1);
-    if (hidden_size > 0) file.require_shape(dataset(layer, "fc2"), shapes.fc2);
+    file.require_stored(dataset(layer, "fc1"), shapes.fc1);
+    if (hidden_size > 0) file.require_stored(dataset(layer, "fc2"), shapes.fc2);
   }
   return hidden_size;
 }

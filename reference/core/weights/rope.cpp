@@ -22,15 +22,19 @@ RopeTable<Scalar>::RopeTable(std::span<const Index> positions, Index head_dim, d
                              const RopeScaling& scaling)
     : rows_(std::ssize(positions)), pairs_(head_dim / 2) {
   std::vector<double> frequencies;
+  assert(scaling.divisors.empty() || std::ssize(scaling.divisors) == pairs_);
   for (Index i = 0; i < pairs_; ++i) {
-    frequencies.push_back(scaled_frequency(
-        std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim)), scaling));
+    const double frequency =
+        std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
+    frequencies.push_back(scaling.divisors.empty()
+                              ? scaled_frequency(frequency, scaling)
+                              : frequency / scaling.divisors[static_cast<std::size_t>(i)]);
   }
   for (const Index position : positions) {
     for (const double frequency : frequencies) {
       const double angle = static_cast<double>(position) * frequency;
-      cosine_.push_back(static_cast<Scalar>(std::cos(angle)));
-      sine_.push_back(static_cast<Scalar>(std::sin(angle)));
+      cosine_.push_back(static_cast<Scalar>(scaling.magnitude * std::cos(angle)));
+      sine_.push_back(static_cast<Scalar>(scaling.magnitude * std::sin(angle)));
     }
   }
 }

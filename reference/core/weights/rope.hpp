@@ -12,22 +12,26 @@
 
 namespace apb {
 
-/// Llama 3's change of the RoPE frequencies for contexts longer than those first trained. With
-/// wavelengths w = 2 pi / frequency: unchanged if w < original_context_len / high_freq_factor,
-/// divided by `factor` if w > original_context_len / low_freq_factor, mixed between.
+/// A change of the RoPE frequencies for contexts longer than those first trained: Llama 3's, or a
+/// divisor for every frequency (linear scaling, YaRN, and what GGUF files hold of Llama 3's).
+/// Llama 3's, with wavelengths w = 2 pi / frequency: unchanged if w < original_context_len /
+/// high_freq_factor, divided by `factor` if w > original_context_len / low_freq_factor, mixed
+/// between.
 struct RopeScaling {
-  double factor = 1;  ///< 1: no scaling
+  double factor = 1;  ///< 1: not Llama 3's
   double low_freq_factor = 1;
   double high_freq_factor = 4;
   double original_context_len = 8192;
+  std::vector<double> divisors{};  ///< [head_dim / 2], or empty: not by divisors
+  double magnitude = 1;            ///< what cosines and sines are multiplied by (YaRN)
 };
 
-/// The frequency that a model with this scaling uses instead of `frequency` (radians a token).
+/// The frequency that a model with Llama 3's scaling uses instead of `frequency` (radians a token).
 [[nodiscard]] double scaled_frequency(double frequency, const RopeScaling& scaling);
 
 /// Cosines and sines for a list of positions, half-split layout: element i turns with
-/// i + head_dim / 2 by the angle position * theta^(-2 i / head_dim), after scaling. Angles are
-/// computed in double, whatever Scalar is.
+/// i + head_dim / 2 by the angle position * theta^(-2 i / head_dim), after scaling, and grows by
+/// the scaling's magnitude. Angles are computed in double, whatever Scalar is.
 template <class Scalar>
 class RopeTable {
  public:

@@ -6,6 +6,7 @@
 #include "reference/case_makers/hard_scores.hpp"
 #include "reference/case_makers/preset_case.hpp"
 #include "reference/case_makers/random_case.hpp"
+#include "reference/cli/file_options.hpp"
 #include "reference/cli/number_checks.hpp"
 #include "reference/cli/unused_options.hpp"
 #include "reference/core/error.hpp"
@@ -15,23 +16,30 @@ namespace {
 
 /// What a case is made from, and what belongs to one source only.
 void add_sources(CLI::App& app, CaseOptions& options) {
-  app.add_option("OUT", options.out_path, "case file to write (HDF5)");
+  writes_file(app.add_option("OUT", options.out_path, "case file to write (HDF5)"));
   app.add_flag("--random", options.random, "from seeded random numbers (default)");
   app.add_option("--adversarial", options.adversarial,
                  "from random numbers meant to hurt: " + adversary_names());
   app.add_option("--preset", options.preset,
                  "one rank (--rank) of a configuration of the paper, e.g. llama3-8b-128k");
-  app.add_option("--text", options.text_path, "from a model's run over this text file");
-  app.add_option("--check", options.check_path, "read and check a case file, print what it holds");
+  reads_files(
+      app.add_option("--text", options.text_path, "from a model's run over this text file"));
+  reads_files(app.add_option("--check", options.check_path,
+                             "read and check a case file, print what it holds"));
+  app.add_flag("--bos,!--no-bos", options.bos,
+               "with --text: begin it as the tokenizer does: with a BOS, if it puts one (default: "
+               "yes)");
   app.add_option("--query", options.query, "with --text: question, put after the text");
   app.add_option("--layer", options.layer, "with --text: which layer, from 0")
       ->capture_default_str();
-  app.add_option("--weights", options.model.weights_path,
-                 "with --text: weights file made by apb import");
+  reads_files(app.add_option("--weights", options.model.weights_path,
+                             "with --text: weights file made by apb import"),
+              options.model.weights_path);
   app.add_flag("--toy", options.model.toy,
                "with --text: built-in toy model (random weights, byte tokens)");
-  app.add_option("--heads", options.model.heads_path,
-                 "with --text: retaining heads of the model, made by apb import heads");
+  reads_files(
+      app.add_option("--heads", options.model.heads_path,
+                     "with --text: retaining heads of the model, made by apb import heads"));
 }
 
 void add_lengths(CLI::App& app, CaseOptions& options) {
@@ -145,7 +153,7 @@ void check_options(const CLI::App& app, const CaseOptions& options) {
   refuse_with(app, "--sample", {"OUT"}, ": it writes nothing");
   refuse_with(app, "--preset", {"--decode"}, ": a query pass needs the caches of all ranks");
   refuse_with(app, "--toy", {"--weights"}, "");
-  require_with(app, "--text", {"--query", "--layer", "--weights", "--toy", "--heads"});
+  require_with(app, "--text", {"--query", "--bos", "--layer", "--weights", "--toy", "--heads"});
   if (!options.text_path.empty() && options.query.empty()) {
     throw BadInput("--query is missing: a question of at least one token");
   }

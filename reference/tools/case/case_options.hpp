@@ -23,6 +23,7 @@ struct CaseOptions {
   std::string check_path;  ///< no case is made: one is read
 
   // The model run, with --text.
+  bool bos = true;  ///< the text begins as the tokenizer has it
   std::string query;
   Index layer = 0;
   ModelSource model{.weights_path = ModelSource::default_path()};

@@ -4,12 +4,13 @@
 #include <numeric>
 
 #include "reference/attention/block_scores.hpp"
-#include "reference/cli/whole_file.hpp"
 #include "reference/comm/local_communicator.hpp"
 #include "reference/core/available_cores.hpp"
 #include "reference/core/error.hpp"
 #include "reference/model/decode.hpp"
+#include "reference/model/run_memory.hpp"
 #include "reference/model/transformer.hpp"
+#include "reference/model_io/text_input.hpp"
 
 namespace apb {
 namespace {
@@ -120,7 +121,6 @@ std::vector<RetainingCase> retaining_cases(const RetainingHead<float>& head, Val
 }  // namespace
 
 CaseFile model_case(const CLI::App& app, const CaseOptions& options, ValueType type) {
-  const std::string text = read_whole_file(options.text_path);
   options.model.check();
   const ModelShape model = options.model.shape();
   if (options.layer < 0 || options.layer >= model.num_layers) {
@@ -128,10 +128,11 @@ CaseFile model_case(const CLI::App& app, const CaseOptions& options, ValueType t
                    fmt::format("between 0 and {}", model.num_layers - 1));
   }
   const Tokenizer tokenizer = options.model.tokenizer();
-  tokenizer.require_text(options.text_path, text);
+  const std::string text = read_text(options.text_path, model, tokenizer);
   tokenizer.require_text("--query", options.query);
   const auto encoded = tokenizer.encode({text, options.query});
-  const std::vector<int>& document = encoded[0].ids;
+  require_text_length(options.text_path, std::ssize(encoded[0].ids), model);
+  const std::vector<int> document = (options.bos ? beginning(encoded[0]) : encoded[0]).ids;
   const std::vector<int>& query = encoded[1].ids;
   if (query.empty()) {
     throw BadInput("--query: has no token: the model's vocabulary lacks all its characters");
@@ -139,6 +140,7 @@ CaseFile model_case(const CLI::App& app, const CaseOptions& options, ValueType t
   const ApbConfig config = make_config(
       app, options, model_defaults(options, model, std::ssize(document), std::ssize(query)));
   const Method method = parse_block_method(options.method);
+  require_run_memory(method, config, model, sizeof(float), 1);
   const BlockLayout layout = make_block_layout(config);
   ModelWeights<float> weights = options.model.weights<float>();
   weights.shape.num_layers = options.layer;  // only those below are run

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "reference/cli/file_options.hpp"
 #include "reference/cli/progress.hpp"
 #include "reference/cli/text_table.hpp"
 #include "reference/cli/tool_main.hpp"
@@ -77,9 +78,13 @@ nlohmann::json prepare_job(const DemoOptions& options) {
   const ModelShape model = options.model.shape();
   const DemoStory story = tell_story(options.model.tokenizer(), options.key,
                                      options.model.toy ? kToyFillers : kFillers);
-  nlohmann::json job{{"model", options.model}, {"key", options.key},
-                     {"fact", story.fact},     {"restatement", story.restatement},
-                     {"json", options.json},   {"progress_on_terminal", Progress::on_terminal()}};
+  nlohmann::json job{{"model", options.model},
+                     {"key", options.key},
+                     {"fact", story.fact},
+                     {"restatement", story.restatement},
+                     {"before_text", story.before_text},
+                     {"json", options.json},
+                     {"progress_on_terminal", Progress::on_terminal()}};
   for (const Variant& variant : kVariants) {
     EvaluationRequest request{.method = variant.method,
                               .config = variant_config(variant, options, story, model),
@@ -175,7 +180,8 @@ ExitStatus run_job(const RankEnvironment& rank, const nlohmann::json& job,
   const bool is_root = rank.communicator.rank() == 0;
   const ModelWeights<float>& weights = shared_weights.get(model);
   const Tokenizer tokenizer = is_root ? model.tokenizer() : Tokenizer::of_bytes();
-  DemoStory story{.document = requests.front().document,
+  DemoStory story{.before_text = job.at("before_text"),
+                  .document = requests.front().document,
                   .fact = job.at("fact"),
                   .restatement = job.at("restatement")};
 
@@ -215,7 +221,9 @@ ExitStatus run_job(const RankEnvironment& rank, const nlohmann::json& job,
 int main(int argc, char** argv) {
   CLI::App app("APB's main job: a restated fact, read over ranks by six methods.", "apb-demo");
   apb::DemoOptions options;
-  app.add_option("--weights", options.model.weights_path, "weights file made by apb import");
+  apb::reads_files(
+      app.add_option("--weights", options.model.weights_path, "weights file made by apb import"),
+      options.model.weights_path);
   app.add_flag("--toy", options.model.toy, "built-in toy model (random weights, byte tokens)");
   app.add_option("--ranks", options.num_ranks, "number of ranks, 2 to 16")->capture_default_str();
   app.add_option("--transport", options.transport, "mpi or local")->capture_default_str();

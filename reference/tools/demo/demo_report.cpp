@@ -70,8 +70,10 @@ std::string draw_document(const DemoStory& story, const BlockLayout& layout,
                           const ApbConfig& config) {
   const TokenRange anchor{0, config.anchor_len};
   std::string text =
-      fmt::format("The document: {} tokens cut over {} ranks; one cell stands for {} tokens\n\n",
-                  config.doc_len, config.num_ranks, tokens_per_cell(layout));
+      fmt::format("The document: {} tokens{} cut over {} ranks; one cell stands for {} tokens\n\n",
+                  config.doc_len,
+                  story.before_text.empty() ? "" : fmt::format(" ({} first)", story.before_text),
+                  config.num_ranks, tokens_per_cell(layout));
   text += draw_blocks(layout, [&](int, TokenRange cell) {
     if (overlap(cell, story.restatement)) return "R";
     if (overlap(cell, story.fact)) return "F";

@@ -43,8 +43,9 @@ DemoStory tell_story(const Tokenizer& tokenizer, const std::string& key, int num
       static_cast<Index>(text.find(key, static_cast<std::size_t>(restatement.first)));
 
   const auto encoded = tokenizer.encode({text, kDemoQuery, " " + key});
-  const EncodedText& document = encoded[0];
+  const EncodedText document = beginning(encoded[0]);
   return {
+      .before_text = tokenizer.decode(encoded[0].before),
       .document = document.ids,
       .query = encoded[1].ids,
       .expected_answer = encoded[2].ids,

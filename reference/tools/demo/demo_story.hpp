@@ -17,6 +17,8 @@ namespace apb {
 using TokenRange = std::pair<Index, Index>;
 
 struct DemoStory {
+  std::string
+      before_text{};  ///< what the tokenizer puts before a text: the document's first tokens
   std::vector<int> document{};
   std::vector<int> query{};
   std::vector<int> expected_answer{};

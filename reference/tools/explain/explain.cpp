@@ -10,6 +10,7 @@
 #include <numeric>
 #include <optional>
 
+#include "reference/cli/file_options.hpp"
 #include "reference/cli/known_models.hpp"
 #include "reference/cli/number_checks.hpp"
 #include "reference/cli/tool_main.hpp"
@@ -82,8 +83,8 @@ void add_options(CLI::App& app, ExplainOptions& options) {
   app.add_option("--seed", options.seed, "of the scores")
       ->check(whole_number(0, kMaxSeed))
       ->capture_default_str();
-  auto* model = app.add_option("--model", options.model,
-                               "heads of a known model (configs/models), or of a .json file");
+  auto* model = reads_files(app.add_option(
+      "--model", options.model, "heads of a known model (configs/models), or of a .json file"));
   app.add_option("--q-heads", options.num_q_heads, "query heads")
       ->excludes(model)
       ->capture_default_str();
@@ -99,7 +100,8 @@ void add_options(CLI::App& app, ExplainOptions& options) {
   app.add_option("--rank", options.rank,
                  "whose mask is drawn (default: the last that owns tokens)");
   app.add_flag("--compare", options.compare, "also compare all methods");
-  app.add_option("--svg", options.svg_path, "also draw the mask as a picture into this file");
+  writes_file(
+      app.add_option("--svg", options.svg_path, "also draw the mask as a picture into this file"));
 }
 
 /// Lengths that were not given follow the paper's proportions, with something to see in small ones.

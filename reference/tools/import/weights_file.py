@@ -111,7 +111,7 @@ def write_weights(path: Path, attributes: dict[str, Any], plans: list[Plan], sou
     """Writes a new file. `more`: datasets beside the tensors."""
     check_space(path.parent, sum(np.dtype(source.stored_type(plan.tensor)).itemsize * math.prod(plan.shape)
                                  for plan in plans))
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", locking=False) as file:  # nobody else knows of it yet, and not every disk has locks
         for name, value in attributes.items():
             if isinstance(value, str):
                 value = np.array(value.encode(), h5py.string_dtype("utf-8", max(1, len(value.encode()))))

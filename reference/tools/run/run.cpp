@@ -1,8 +1,10 @@
 // apb run: prefill a text by any method over ranks, ask a question, report what it took.
 
+#include "reference/cli/launcher_environment.hpp"
 #include "reference/cli/progress.hpp"
 #include "reference/cli/tool_main.hpp"
 #include "reference/launch/launch.hpp"
+#include "reference/model/run_memory.hpp"
 #include "reference/model_io/request_json.hpp"
 #include "reference/model_io/run_report.hpp"
 #include "reference/model_io/run_request.hpp"
@@ -29,6 +31,20 @@ ExitStatus run_job(const RankEnvironment& rank, const nlohmann::json& job,
   return ExitStatus::kRight;
 }
 
+/// The job, once it is known that this machine has the memory for it. (Under an MPI launcher others
+/// may take part.)
+nlohmann::json checked_job(const CLI::App& app, const RunOptions& options) {
+  nlohmann::json job = prepare_job(app, options, kPrecisions);
+  if (!launched_process()) {
+    const auto request = job.at("request").get<EvaluationRequest>();
+    const bool alone = parse_transport(options.transport) == Transport::kLocal;
+    require_run_memory(request.method, request.config, options.model.shape(),
+                       options.precision == "double" ? sizeof(double) : sizeof(float),
+                       alone ? 1 : request.config.num_ranks);
+  }
+  return job;
+}
+
 }  // namespace
 }  // namespace apb
 
@@ -42,7 +58,7 @@ int main(int argc, char** argv) {
     apb::SharedWeights<double> double_weights;
     return apb::launch(
         app.get_name(), apb::parse_transport(options.transport), options.num_ranks,
-        [&] { return apb::prepare_job(app, options, apb::kPrecisions); },
+        [&] { return apb::checked_job(app, options); },
         [&](const apb::RankEnvironment& rank, const nlohmann::json& job) {
           return job.at("precision") == "double" ? apb::run_job(rank, job, double_weights)
                                                  : apb::run_job(rank, job, float_weights);

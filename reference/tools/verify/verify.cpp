@@ -8,6 +8,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "reference/cli/file_options.hpp"
 #include "reference/cli/number_checks.hpp"
 #include "reference/cli/tool_main.hpp"
 #include "reference/cli/whole_file.hpp"
@@ -39,11 +40,11 @@ struct VerifyOptions {
 };
 
 void add_options(CLI::App& app, VerifyOptions& options) {
-  app.add_option("CASE", options.case_path, "case file (./apb case writes one)");
-  app.add_option("CANDIDATE", options.candidate_path, "what a kernel computed for it");
-  app.add_option("--plugin", options.plugin_path,
-                 "judge this shared library instead (reference/core/apb_plugin.h), on a grid of "
-                 "shapes and on CASE if there is one");
+  reads_files(app.add_option("CASE", options.case_path, "case file (./apb case writes one)"));
+  reads_files(app.add_option("CANDIDATE", options.candidate_path, "what a kernel computed for it"));
+  reads_files(app.add_option("--plugin", options.plugin_path,
+                             "judge this shared library instead (reference/core/apb_plugin.h), on "
+                             "a grid of shapes and on CASE if there is one"));
   app.add_option(
          "--timeout", options.timeout_s,
          fmt::format("seconds that one call of the plug-in may take (default: {})", kTimeout_s))
@@ -59,7 +60,8 @@ void add_options(CLI::App& app, VerifyOptions& options) {
   app.add_flag("--others", options.others,
                "also say what the field's usual checks say of the same out; after a FAIL they are "
                "said anyway");
-  app.add_option("--json", options.json_path, "also write all verdicts into this file");
+  writes_file(
+      app.add_option("--json", options.json_path, "also write all verdicts into this file"));
 }
 
 /// One line on a terminal that is overwritten; nothing elsewhere.

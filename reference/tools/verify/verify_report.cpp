@@ -175,6 +175,16 @@ std::string others_count(const std::vector<ShapeResult>& results, bool of_wrong)
   return text + '\n';
 }
 
+/// What out alone does not show.
+constexpr std::string_view kUnseenWithoutLse =
+    ". Not seen: a wrong lse (base 2, +inf for rows that see nothing) and what it does to a merge, "
+    "lost keys whose values are near 0 or like the others";
+
+std::string_view ending(bool pass, const Judgement& judgement) {
+  if (!pass) return "FAIL";
+  return judgement.without_lse() ? "PASS without lse" : "PASS";
+}
+
 std::string ending_name(const ShapeResult& result) {
   switch (result.ending) {
     case PluginEnding::kUnsupported:
@@ -207,13 +217,20 @@ std::string judgement_text(const Judgement& judgement, bool with_others) {
   if (with_others || !judgement.pass()) text += others_text(judgement.field_checks);
   const auto failed = std::count_if(judgement.verdicts.begin(), judgement.verdicts.end(),
                                     [](const Verdict& verdict) { return !verdict.pass; });
-  return text + fmt::format("\n{}: {} of {} checks failed; {}\n", failed == 0 ? "PASS" : "FAIL",
-                            failed, judgement.verdicts.size(), coverage_text(judgement.coverage));
+  if (failed > 0 && !judgement.mismatch.empty()) text += '\n' + judgement.mismatch + '\n';
+  return text + fmt::format("\n{}: {} of {} checks failed; {}{}{}\n",
+                            ending(failed == 0, judgement), failed, judgement.verdicts.size(),
+                            coverage_text(judgement.coverage),
+                            judgement.declared.empty() ? "" : "; declared: " + judgement.declared,
+                            failed == 0 && judgement.without_lse() ? kUnseenWithoutLse : "");
 }
 
 nlohmann::json judgement_json(const Judgement& judgement) {
   const Coverage& coverage = judgement.coverage;
   nlohmann::json json = results_json(judgement);
+  json["declared"] = judgement.declared;
+  json["mismatch"] = judgement.mismatch;
+  json["without_lse"] = judgement.without_lse();
   json["judged"] = {{"ranks", coverage.ranks},
                     {"ranks_of_case", coverage.ranks_of_case},
                     {"rows", coverage.rows},

@@ -47,19 +47,21 @@ class TailOfRow {
  private:
   /// Squared error in units of the tolerances, over the quantities that are given.
   [[nodiscard]] double error_without(double weight, const Eigen::RowVectorXd& lost) const {
-    const Tolerances& tolerances = evidence_.wrong.tolerances;
+    // Rows that nothing is allowed of count as much as the others that are off.
+    const auto units = [](double off, double tolerance) {
+      return off / std::max(tolerance, std::numeric_limits<double>::min());
+    };
     const double rest = std::max(1 - weight, std::numeric_limits<double>::min());
     double error = 0;
     if (evidence_.out.rows() > 0) {
       const auto truth = head_matrix(evidence_.truth.out.view(), h_).row(i_);
       const auto candidate = head_matrix(evidence_.out.view(), h_).row(i_);
       const Eigen::RowVectorXd expected = (truth - lost) / rest;
-      error += (candidate - expected).squaredNorm() /
-               (truth.squaredNorm() * tolerances.worst_row * tolerances.worst_row);
+      error += std::pow(units((candidate - expected).norm(), evidence_.tolerances.out(i_, h_)), 2);
     }
     if (evidence_.lse.rows() > 0) {
       const double off = evidence_.lse(i_, h_) - evidence_.truth.lse(i_, h_) - std::log(rest);
-      error += off * off / (tolerances.lse * tolerances.lse);
+      error += std::pow(units(off, evidence_.tolerances.lse(i_, h_)), 2);
     }
     return error;
   }

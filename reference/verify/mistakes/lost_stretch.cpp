@@ -24,20 +24,17 @@ constexpr std::array<Index, 2> kLostTiles{64, 128};
 /// \param value  theirs, weighted and summed
 double error_without(const Evidence& evidence, PairPlace place, double weight,
                      const Eigen::RowVectorXd& value) {
-  const Tolerances& tolerances = evidence.wrong.tolerances;
   const double rest = std::max(1 - weight, std::numeric_limits<double>::min());
   double error = 0;
   if (evidence.out.rows() > 0) {
     const auto truth = head_matrix(evidence.truth.out.view(), place.head).row(place.row);
     const Eigen::RowVectorXd expected = (truth - value) / rest;
-    const double of_out = out_pair_error(tolerances, evidence.out.view().at(place.row, place.head),
-                                         expected.data(), expected.size());
+    const double of_out = evidence.out_error(place, expected.data());
     error += of_out * of_out;
   }
   if (evidence.lse.rows() > 0) {
     const double of_lse =
-        lse_pair_error(tolerances, evidence.lse(place.row, place.head),
-                       evidence.truth.lse(place.row, place.head) + std::log(rest));
+        evidence.lse_error(place, evidence.truth.lse(place.row, place.head) + std::log(rest));
     error += of_lse * of_lse;
   }
   return error;

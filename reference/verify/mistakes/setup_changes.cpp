@@ -18,7 +18,7 @@ void put(const AttentionRows& from, Index row, Index head, AttentionRows& to) {
 }
 
 AttentionRows make_room(std::span<const Index> rows, std::span<const Index> heads, Index head_dim) {
-  AttentionRows room{{rows.begin(), rows.end()}, {heads.begin(), heads.end()}, {}, {}, 0};
+  AttentionRows room{{rows.begin(), rows.end()}, {heads.begin(), heads.end()}, {}, {}};
   room.out = HeadsTensor<double>(std::ssize(rows), std::ssize(heads), head_dim);
   room.lse.resize(std::ssize(rows), std::ssize(heads));
   return room;

@@ -103,7 +103,7 @@ std::vector<Explanation> explain_selection(const SelectionEvidence& evidence,
       wrong_heads.push_back(static_cast<Index>(head));
     }
   }
-  if (wrong_heads.empty()) return {};
+  if (wrong_heads.empty()) return {{"the right positions, but they do not ascend", 0}};
   for (const SelectionMistake& mistake : known_selection_mistakes()) {
     const HeadPositions positions = mistake.positions(evidence);
     const auto made = [&](Index head) {

@@ -32,6 +32,8 @@ struct WeightsFile {
   std::string rope_scaling;  ///< empty: the attribute is absent
   double rope_factor = 8;
   double rope_high_freq_factor = 4;
+  std::vector<double> rope_divisors{};
+  double rope_magnitude = 1.25;
 
   void write(const std::string& path) const;
 };
@@ -73,6 +75,10 @@ void WeightsFile::write(const std::string& path) const {
     number("rope_low_freq_factor", 1.0);
     number("rope_high_freq_factor", rope_high_freq_factor);
     number("rope_original_context_len", 8192.0);
+  }
+  number("rope_magnitude", rope_magnitude);
+  if (!rope_divisors.empty()) {
+    writer.write<double>("/rope_divisors", std::array{std::ssize(rope_divisors)}, rope_divisors);
   }
   writer.create_group("/layers");
   writer.create_group("/layers/0");
@@ -145,9 +151,16 @@ TEST_CASE("biases and RoPE scaling are read where there are any", "[weights]") {
   CHECK(scaling.low_freq_factor == 1);
   CHECK(scaling.high_freq_factor == 4);
   CHECK(scaling.original_context_len == 8192);
+  CHECK(scaling.divisors.empty());
+  CHECK(scaling.magnitude == 1);
   file.rope_scaling = "none";
   file.write(path);
   CHECK(read_model_shape(path).rope_scaling.factor == 1);
+  file.rope_scaling = "divisors";
+  file.rope_divisors = {1, 4};
+  file.write(path);
+  CHECK(read_model_shape(path).rope_scaling.divisors == std::vector<double>{1, 4});
+  CHECK(read_model_shape(path).rope_scaling.magnitude == 1.25);
 }
 
 TEST_CASE("tied embeddings are the logits matrix", "[weights]") {
@@ -179,13 +192,27 @@ TEST_CASE("weights files that cannot be right are refused by name", "[weights]")
        [](auto& f) { f.num_kv_heads = 3; }},
       {"rope_theta = 0: must be positive", [](auto& f) { f.rope_theta = 0; }},
       {"rms_norm_eps = -1: must be positive", [](auto& f) { f.rms_norm_eps = -1; }},
-      {"rope_scaling = yarn: must be none or llama3", [](auto& f) { f.rope_scaling = "yarn"; }},
+      {"rope_scaling = yarn: must be none, llama3 or divisors",
+       [](auto& f) { f.rope_scaling = "yarn"; }},
       {"rope_factor = -8: must be positive",
        [](auto& f) { f.rope_scaling = "llama3", f.rope_factor = -8; }},
       {"rope_high_freq_factor = 1: must be more than rope_low_freq_factor (1)",
        [](auto& f) { f.rope_scaling = "llama3", f.rope_high_freq_factor = 1; }},
       {"attribute rope_original_context_len is missing",
        [](auto& f) { f.rope_scaling = "llama3", f.left_out = "rope_original_context_len"; }},
+      {"dataset /rope_divisors is missing", [](auto& f) { f.rope_scaling = "divisors"; }},
+      {"/rope_divisors = shape [3]: must be shape [2]",
+       [](auto& f) {
+         f.rope_scaling = "divisors", f.rope_divisors = {1, 1, 1};
+       }},
+      {"/rope_divisors[1] = 0: must be positive",
+       [](auto& f) {
+         f.rope_scaling = "divisors", f.rope_divisors = {1, 0};
+       }},
+      {"rope_magnitude = -1: must be positive",
+       [](auto& f) {
+         f.rope_scaling = "divisors", f.rope_divisors = {1, 1}, f.rope_magnitude = -1;
+       }},
       {"/layers/0/key_bias = shape [",
        [](auto& f) { f.biased = true, f.misshapen = "/layers/0/key_bias"; }},
   };
