@@ -3,8 +3,8 @@
 
   what_others_would_say.py [--doc-len N]     in the repository's root; needs numpy and h5py
 
-One rank of a paper-size system (the last of 8; anchor N / 32, 2,048 kept of every N / 8 at 128K) is written by ./apb case.
-Each kernel is exact attention in float64 of 96 rows with one mistake, its out rounded to bfloat16.
+One rank of a paper-size system (the last of 8; anchor N / 32, N / 64 kept of each block) is written by ./apb case.
+Each kernel is exact attention in float64 of 64 rows with one mistake, its out rounded to bfloat16.
 """
 import argparse
 import json
@@ -113,7 +113,7 @@ def in_words(check):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--doc-len", type=int, default=131072)
-    parser.add_argument("--rows", type=int, default=96)
+    parser.add_argument("--rows", type=int, default=64)
     parser.add_argument("--bin", type=Path, help="folder of apb-case and apb-verify; default: by ./apb")
     options = parser.parse_args()
     make_case, verify = ([options.bin / f"apb-{name}"] if options.bin else ["./apb", name] for name in ("case", "verify"))

@@ -11,9 +11,10 @@
 namespace apb {
 namespace {
 
-/// A NaN has a sign that says nothing.
+/// The sign of a NaN or of 0 says nothing.
 std::string in_words(double value) {
-  return std::isnan(value) ? "NaN" : fmt::format("{:.6g}", value);
+  if (std::isnan(value)) return "NaN";
+  return value == 0 ? "0" : fmt::format("{:.6g}", value);
 }
 
 bool same_value(double a, double b) {
