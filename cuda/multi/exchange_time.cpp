@@ -200,20 +200,6 @@ ExchangeRuns time_one(NcclCommunicator& nccl, Partners& partners, const Exchange
 
 }  // namespace
 
-double bus_share(ExchangeKind kind, int num_ranks) {
-  const double others = static_cast<double>(num_ranks - 1) / num_ranks;
-  switch (kind) {
-    case ExchangeKind::kAllGather:
-    case ExchangeKind::kAllToAll:
-      return others;
-    case ExchangeKind::kAllReduce:
-      return 2 * others;
-    case ExchangeKind::kSendReceive:
-      return 1;
-  }
-  return 1;
-}
-
 ExchangeTimes time_exchanges(NcclCommunicator& nccl, std::size_t smallest, std::size_t largest,
                              const std::function<bool(bool)>& agree,
                              const std::function<void(std::string_view)>& progress) {

@@ -29,7 +29,19 @@ struct ExchangePoint {
 };
 
 /// bytes / seconds is nccl-tests' algbw; this times it is busbw.
-[[nodiscard]] double bus_share(ExchangeKind kind, int num_ranks);
+[[nodiscard]] inline double bus_share(ExchangeKind kind, int num_ranks) {
+  const double others = static_cast<double>(num_ranks - 1) / num_ranks;
+  switch (kind) {
+    case ExchangeKind::kAllGather:
+    case ExchangeKind::kAllToAll:
+      return others;
+    case ExchangeKind::kAllReduce:
+      return 2 * others;
+    case ExchangeKind::kSendReceive:
+      return 1;
+  }
+  return 1;
+}
 
 /// What one rank measured.
 struct ExchangeRuns {

@@ -12,7 +12,7 @@ namespace {
 
 using Scores = std::vector<double>;
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kNotANumber = std::numeric_limits<double>::quiet_NaN();
 
 double from_float_bits(std::uint32_t bits) {
   return std::bit_cast<float>(bits);
@@ -72,7 +72,7 @@ Scores after_relu(Index rows, SeededRandom& random) {
 /// Of an even head, NaN in a third of the rows, zeros in another, few above: zeros are kept too. Of
 /// an odd head, numbers in fewer rows than are kept: NaN are kept too.
 Scores nan_among_them(Index rows, Index head, Index num_kept, SeededRandom& random) {
-  Scores scores(static_cast<std::size_t>(rows), kNan);
+  Scores scores(static_cast<std::size_t>(rows), kNotANumber);
   const auto order = shuffled(rows, random);
   const Index numbers = head % 2 == 0 ? rows * 2 / 3 : std::min(rows, num_kept / 2);
   for (Index i = 0; i < numbers; ++i) {

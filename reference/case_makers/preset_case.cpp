@@ -128,6 +128,7 @@ CaseFile preset_case(const ApbConfig& config, ValueType type, int number) {
   rank.key = std::move(rows.key);
   rank.value = std::move(rows.value);
   add_passing(layout, config, type, random, rank);
+  if (config.compressor == Compressor::kNone) return case_file;
   rank.score_query = score_query(config, type, random, rank);
   Counters not_reported;
   const auto block_key = rank.key.view().slice(rank.layout.anchor_rows, rank.layout.block_len);

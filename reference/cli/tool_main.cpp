@@ -38,6 +38,23 @@ void refuse_empty_values(const CLI::App& app) {
   }
 }
 
+/// CLI11's line on words that it cannot turn into a number says which, not what is allowed.
+std::string conversion_line(const CLI::App& app, const std::string& line) {
+  const std::string begin = "Could not convert: ";
+  const auto equals = line.find(" = ");
+  if (!line.starts_with(begin) || equals == std::string::npos) return line;
+  const std::string name = line.substr(begin.size(), equals - begin.size());
+  const std::string word = line.substr(equals + 3);
+  const CLI::Option* option = app.get_option_no_throw(name);
+  if (option == nullptr) return line;
+  const bool digits = word.find_first_not_of("0123456789") == std::string::npos;
+  const bool fraction = option->get_type_name().starts_with("FLOAT");
+  const bool several = option->get_items_expected_max() > 1;
+  const std::string whole = fraction ? "" : "whole ";
+  const std::string numbers = several ? whole + "numbers" : "a " + whole + "number";
+  return fmt::format("{}: {}: must be {}", name, word, digits ? "smaller" : numbers);
+}
+
 /// How a command's work ended.
 struct Outcome {
   ExitStatus status = ExitStatus::kRight;
@@ -57,6 +74,9 @@ Outcome run_command(CLI::App& app, int argc, char** argv, const std::function<Ex
     return {status};
   } catch (const CLI::Success&) {
     throw;
+  } catch (const CLI::ConversionError& error) {
+    return {ExitStatus::kBadInput,
+            fmt::format("{} (see {} --help)", conversion_line(app, error.what()), app.get_name())};
   } catch (const CLI::ParseError& error) {
     return {ExitStatus::kBadInput, fmt::format("{} (see {} --help)", error.what(), app.get_name())};
   } catch (const Error& error) {

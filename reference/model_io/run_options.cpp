@@ -38,6 +38,9 @@ void add_options(CLI::App& app, RunOptions& options, const Precisions& precision
                  "official: anchor tokens before the query");
   app.add_flag("--embed-query,!--no-embed-query", options.embed_query,
                "put the query into every anchor (default: yes; no for star)");
+  app.add_flag("--embed-first-turn", options.embed_first_turn,
+               "of the query, put only what stands before its first end token there, as the "
+               "authors' benchmark does");
   app.add_option("--compressor", options.compressor,
                  "query_aware, retaining_head (with --heads), random, recent or none")
       ->capture_default_str();

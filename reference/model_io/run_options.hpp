@@ -29,6 +29,7 @@ struct RunOptions {
   std::string convention = "paper";
   Index query_insert_at = 0;
   bool embed_query = true;
+  bool embed_first_turn = false;
   std::string compressor = "query_aware";
   std::optional<Index> num_kept;
   Index pool_kernel = 5;

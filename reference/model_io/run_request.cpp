@@ -19,7 +19,9 @@ namespace {
 
 /// Lengths that were not given follow the paper's proportions (its Table 8, up to 256K): an anchor
 /// of a quarter, a passing share of an eighth of a block.
-ApbConfig make_config(const RunOptions& options, bool embed_query, Index doc_len, Index query_len) {
+/// \param embedded_len tokens of the query that go into every anchor
+ApbConfig make_config(const RunOptions& options, Index embedded_len, Index doc_len,
+                      Index query_len) {
   ApbConfig config;
   config.doc_len = doc_len;
   config.num_ranks = options.num_ranks;
@@ -32,7 +34,7 @@ ApbConfig make_config(const RunOptions& options, bool embed_query, Index doc_len
   config.seed = options.seed;
   config.ape_temperature = options.ape_temperature;
   config.ape_scale = options.ape_scale;
-  config.embedded_query_len = embed_query ? query_len : 0;
+  config.embedded_query_len = embedded_len;
   // Checked before the block lengths are used below.
   ApbConfig lengths_only;
   lengths_only.doc_len = doc_len;
@@ -64,6 +66,20 @@ void note_beginning(const CLI::App& app, bool bos, const EncodedText& text,
   }
 }
 
+/// Tokens of the query that go into every anchor.
+Index embedded_len(const CLI::App& app, const RunOptions& options, const std::vector<int>& query,
+                   const ModelShape& model) {
+  // As its paper has it, Star's anchor holds no query unless that is asked for.
+  const bool embeds = app.count("--embed-query") + app.count("--embed-first-turn") > 0
+                          ? options.embed_query
+                          : options.method != to_string(Method::kStar);
+  if (!embeds) return 0;
+  if (!options.embed_first_turn) return std::ssize(query);
+  const auto end = std::ranges::find_if(
+      query, [&](int token) { return std::ranges::count(model.eos_token_ids, Index{token}) > 0; });
+  return end - query.begin();
+}
+
 /// One line on stderr for each length that asks for more than the text has.
 void note_short_text(const CLI::App& app, const ApbConfig& config) {
   if (!speaks_for_run()) return;
@@ -78,7 +94,7 @@ void note_short_text(const CLI::App& app, const ApbConfig& config) {
   }
 }
 
-EvaluationRequest make_request(const CLI::App& app, const RunOptions& options, bool embed_query,
+EvaluationRequest make_request(const CLI::App& app, const RunOptions& options,
                                const EncodedText& text, const EncodedText& query,
                                const EncodedText& expected, const ModelShape& model) {
   EvaluationRequest request;
@@ -87,11 +103,14 @@ EvaluationRequest make_request(const CLI::App& app, const RunOptions& options, b
   request.query = query.ids;
   request.expected_answer = expected.ids;
   request.max_answer_tokens = options.max_answer_tokens;
-  ApbConfig config = make_config(options, embed_query, std::ssize(text.ids), std::ssize(query.ids));
+  ApbConfig config = make_config(options, embedded_len(app, options, query.ids, model),
+                                 std::ssize(text.ids), std::ssize(query.ids));
   set_model_shape(config, model);
   request.config = method_config(request.method, config);
   request.config.validate();
-  note_unused_options(app, options.method, config, request.config);
+  note_unused_options(app, request.method, config, request.config);
+  const bool keeps = keeps_entries(request.method, request.config);
+  note_idle_options(app, keeps, keeps && config.compressor == Compressor::kRandom);
   note_short_text(app, request.config);
   if (options.per_token_nll && !text.ids.empty()) {
     request.nll_positions.resize(text.ids.size() - 1);
@@ -148,14 +167,10 @@ nlohmann::json prepare_job(const CLI::App& app, const RunOptions& options,
   if (encoded[2].ids.empty() && !options.expected.empty()) {
     throw BadInput("--expect: has no token: the model's vocabulary lacks all its characters");
   }
-  // As its paper has it, Star's anchor holds no query unless that is asked for.
-  const bool embed_query = app.count("--embed-query") > 0
-                               ? options.embed_query
-                               : options.method != to_string(Method::kStar);
   note_beginning(app, options.bos, encoded[0], tokenizer);
   const EncodedText document = options.bos ? beginning(encoded[0]) : encoded[0];
   const EvaluationRequest request =
-      make_request(app, options, embed_query, document, encoded[1], encoded[2], model);
+      make_request(app, options, document, encoded[1], encoded[2], model);
   if (!options.trace_path.empty()) Hdf5Writer(options.trace_path);  // refuse now, not at the end
   warn_if_too_long(request, model);
   return {{"model", options.model},

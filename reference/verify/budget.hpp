@@ -22,10 +22,13 @@
 ///   out worst row   |e| <= 2.5 (P + O) + w sigma + floor, in every row
 ///   out all rows    sum |e|^2 <= sum of mean squares, from 256 (row, head) pairs on, where
 ///                   a row's mean square is max(weights_apart^2 / 3, weights_alike^2 / 2) +
-///                   max(O^2 / 3, 2 |round(o) - o|^2) + ((w - a) sigma / 4)^2 + (a sigma / 2)^2 +
+///                   max(O^2 / 3, 2 |round(o) - o|^2) + ((w - a) sigma / 4)^2 + (a sigma)^2 +
 ///                   (floor / 4)^2
-///   out bias        |mean of e towards o, in last places, each within -1 and 1| <= 0.3, from 256
-///                   pairs on, for 16-bit outputs: rounding to nearest gives 0, cutting off -0.5
+///   out bias        mean of e towards o, in last places, each within -1 and 1: at most 0.3 beyond
+///                   what lies between 0 and the mean of round(o) - o. Cutting off gives -0.5. For
+///                   16-bit outputs, over rows where rounding the weights does not hide it:
+///                   weights_apart <= 4 u_out |o|, weights_alike <= 2 weights_apart; from 256 such
+///                   pairs and 1,024 different numbers on
 ///   lse             |error| <= w, in every row
 ///
 /// A row that sees nothing must match exactly. Where the reference is NaN, so must the candidate
@@ -58,6 +61,7 @@ struct Tolerances {
   Matrix<double> out;              ///< of |e|
   Matrix<double> out_mean_square;  ///< of |e|^2, in the sum over all rows
   Matrix<double> lse;
+  Matrix<bool> shows_bias;  ///< whether a row counts in the bias
 };
 
 [[nodiscard]] Tolerances attention_tolerances(const MeasuredAttention& measured,
@@ -73,7 +77,7 @@ struct BudgetCheck {
   std::string_view name;  ///< one of those above
   double error = 0;
   double tolerance = 0;
-  WorstPlace worst;  ///< of the bias: no place, its signed value as `candidate`
+  WorstPlace worst;  ///< of the bias: no place, the two means as values
 
   [[nodiscard]] bool pass() const;
 };

@@ -118,7 +118,7 @@ Matrix<double> pick(const Matrix<double>& all, const std::vector<Index>& rows,
 Tolerances pick(const Tolerances& all, const std::vector<Index>& rows,
                 const std::vector<Index>& heads) {
   return {pick(all.out, rows, heads), pick(all.out_mean_square, rows, heads),
-          pick(all.lse, rows, heads)};
+          pick(all.lse, rows, heads), all.shows_bias(rows, heads)};
 }
 
 AttentionRows pick(const AttentionRows& all, const std::vector<Index>& rows,

@@ -105,7 +105,7 @@ struct AttentionSubject {
   ValueType compute_type = ValueType::kFloat64;  ///< that a kernel may have rounded its inputs to
 };
 
-/// Fails if a number of out is none of the type that it is said to be rounded to.
+/// Fails if a number of out is none of the 16-bit type that it is said to be rounded to.
 /// \param quantity "out" or what stands for it
 void judge_out_type(int rank, const std::string& quantity, ValueType type,
                     const HeadsTensor<double>& out, Judgement& judgement);

@@ -5,8 +5,8 @@
 #include <limits>
 #include <numeric>
 
-#include "reference/verify/budget.hpp"
 #include "reference/verify/layer_steps.hpp"
+#include "tests/cuda/row_budget.hpp"
 
 namespace apb {
 namespace {
@@ -41,11 +41,6 @@ Matrix<double> stacked(std::initializer_list<const Matrix<float>*> matrices, Val
     rows += matrix->rows();
   }
   return all;
-}
-
-double share_of(double error, double tolerance) {
-  if (error == 0) return 0;
-  return std::isnan(error) ? kInfinity : error / tolerance;
 }
 
 class LayerJudge {
@@ -140,19 +135,15 @@ class LayerJudge {
     setup.softmax_scale = 1 / std::sqrt(static_cast<double>(d));
     setup.kv_head = [group = heads / kv_heads](Index head) { return head / group; };
     const std::vector<Index> all_rows = count_up(rows), all_heads = count_up(heads);
-    const AttentionRows truth = true_attention(setup, all_rows, all_heads);
-    const AttentionRows plain = plain_attention(setup, all_rows, all_heads, type_, type_);
     HeadsTensor<double> out(rows, heads, d);
     const Matrix<double> found = picked(record_.attention_out, all_rows, shift_);
     std::copy_n(found.data(), found.size(), out.values().begin());
-    const AttentionErrors errors =
-        attention_errors(out, picked(record_.lse, all_rows, shift_), truth);
-    const Tolerances allowed = attention_tolerances(truth, plain, type_);
-    verdicts_.push_back(
-        {"attention, out", std::max({share_of(errors.max.error, allowed.max),
-                                     share_of(errors.frobenius.error, allowed.frobenius),
-                                     share_of(errors.worst_row.error, allowed.worst_row)})});
-    verdicts_.push_back({"attention, lse", share_of(errors.lse.error, allowed.lse)});
+    const BudgetUse use =
+        budget_use(type_, setup, all_rows, all_heads, out, picked(record_.lse, all_rows, shift_));
+    for (const BudgetCheck& check : use.checks) {
+      verdicts_.push_back(
+          {"attention, " + std::string(check.name), budget_share(check.error, check.tolerance)});
+    }
   }
 
   const LayerRecord& record_;

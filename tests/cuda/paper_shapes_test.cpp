@@ -8,8 +8,8 @@
 #include "cuda/benchmarks/random_values.hpp"
 #include "cuda/device_buffer.hpp"
 #include "cuda/stream.hpp"
-#include "reference/verify/budget.hpp"
 #include "tests/cuda/host_rows.hpp"
+#include "tests/cuda/row_budget.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/random_tensors.hpp"
 
@@ -158,20 +158,9 @@ class Sample {
     const AttentionSetup setup = this->setup(slices);
     const std::vector<Index> rows = count_up(std::ssize(rows_)),
                              heads = count_up(setup.query.heads);
-    const AttentionRows truth = true_attention(setup, rows, heads);
-    const AttentionRows plain =
-        plain_attention(setup, rows, heads, ValueType::kBfloat16, ValueType::kBfloat16);
-    const AttentionErrors errors = attention_errors(out_, lse_, truth);
-    const Tolerances allowed = attention_tolerances(truth, plain, ValueType::kBfloat16);
-    UNSCOPED_INFO("shares of the budget: max "
-                  << errors.max.error / allowed.max << ", Frobenius "
-                  << errors.frobenius.error / allowed.frobenius << ", worst row "
-                  << errors.worst_row.error / allowed.worst_row << ", lse "
-                  << errors.lse.error / allowed.lse);
-    return within(errors.max.error, allowed.max) &&
-           within(errors.frobenius.error, allowed.frobenius) &&
-           within(errors.worst_row.error, allowed.worst_row) &&
-           within(errors.lse.error, allowed.lse);
+    const BudgetUse use = budget_use(ValueType::kBfloat16, setup, rows, heads, out_, lse_);
+    UNSCOPED_INFO("shares of the budget: " << use);
+    return use.is_right();
   }
 
  private:

@@ -109,6 +109,22 @@ TEST_CASE("a RoPE table turns by scaled frequencies", "[transformer]") {
   }
 }
 
+TEST_CASE("a RoPE table divides each frequency by its divisor and grows by the magnitude",
+          "[transformer]") {
+  const RopeScaling scaling{.divisors = {1, 2, 4, 0.5}, .magnitude = 1.5};
+  const std::array<Index, 2> positions{3, 70};
+  const RopeTable<double> table(positions, 8, 1e4, scaling);
+  for (Index row = 0; row < 2; ++row) {
+    for (std::size_t i = 0; i < 4; ++i) {
+      const double angle = static_cast<double>(positions[static_cast<std::size_t>(row)]) *
+                           std::pow(1e4, -static_cast<double>(i) / 4) / scaling.divisors[i];
+      const auto pair = static_cast<Index>(i);
+      CHECK(std::abs(table.cosine(row, pair) - 1.5 * std::cos(angle)) <= 1e-13);
+      CHECK(std::abs(table.sine(row, pair) - 1.5 * std::sin(angle)) <= 1e-13);
+    }
+  }
+}
+
 TEST_CASE("biases are added to the projections before RoPE", "[transformer]") {
   auto weights = toy_weights<double>(144);
   RandomTensors random(145);

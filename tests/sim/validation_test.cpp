@@ -15,16 +15,17 @@ namespace apb::sim {
 namespace {
 
 /// A set of these rows, 2 ranks of an H100.
-std::string set_of(const std::string& rows) {
-  return R"({"schema": "apb-validation", "version": 1, "title": "t", "source": "s",
-"machine": "H100", "model": "llama-3.1-8b", "captured": true,
+std::string set_of(const std::string& rows, bool captured) {
+  return std::string(R"({"schema": "apb-validation", "version": 1, "title": "t", "source": "s",
+"machine": "H100", "model": "llama-3.1-8b", "captured": )") +
+         (captured ? "true" : "false") + R"(,
 "bounds": {"mean_error": 9, "worst_error": 9}, )" +
          rows + "}";
 }
 
-Replay replayed(const std::string& rows) {
+Replay replayed(const std::string& rows, bool captured = true) {
   const TemporaryFolder folder;
-  write_whole_file(folder.file("set.json"), set_of(rows));
+  write_whole_file(folder.file("set.json"), set_of(rows, captured));
   const ValidationSet set = read_validation_set(folder.file("set.json"));
   return replay(set, MachineModel(find_machine(set.machine)), llama_8b());
 }
@@ -54,6 +55,8 @@ TEST_CASE("parts by events: launches and selection are not among the others", "[
   const Replay result = replayed(row);
   REQUIRE(result.parts.size() == 2);
   CHECK(result.parts[0].part == "others");
+  const Replay eager = replayed(row, false);  // there they hold both
+  CHECK(result.parts[0].predicted + result.parts[1].predicted < eager.parts[0].predicted);
   CHECK(result.parts[0].predicted.number > 0);
   CHECK(result.parts[1].predicted.number > 0);
 }

@@ -65,6 +65,7 @@ REFUSED_LINES: list[tuple[list[object], list[str]]] = [
     (["--check", "text", "--sample", 0], ["--sample: 0: must be a whole number from 1 to"]),
     (["o.h5", "--ranks", 0], ["num_ranks = 0", "between 1 and"]),
     (["o.h5", "--doc-len", -1], ["doc_len = -1"]),
+    (["o.h5", "--doc-len", "nan"], [r"--doc-len: nan: must be a whole number \(see"]),
     (["o.h5", "--doc-len", 10, "--anchor", 4], ["anchor_len = 4", "3 tokens"]),
     (["o.h5", "--q-heads", 3], ["num_q_heads = 3", "multiple"]),
     (["o.h5", "--head-dim", 0], ["head_dim = 0"]),
@@ -201,6 +202,26 @@ def same_seed(cases: Cases) -> None:
     first = cases.write(*SMALL, "--seed", 4, name="first.h5").read_bytes()
     cases.checks.that(cases.write(*SMALL, "--seed", 4).read_bytes() == first, "the same seed gives the same file")
     cases.checks.that(cases.write(*SMALL, "--seed", 5).read_bytes() != first, "another seed gives another file")
+
+
+def idle_options(cases: Cases) -> None:
+    """What changes nothing is said, and no score is made for nothing."""
+    text = ["--text", cases.folder / "text", "--query", "Who?", "--toy", "--ranks", 2]
+    (cases.folder / "text").write_bytes(b"0123456789" * 4)
+    pool, seed = "--pool changes nothing: nothing is selected", "--seed changes nothing: no random number is drawn"
+    for words, wanted in (
+        ([*SMALL, "--pool", 3, "--seed", 3], []), ([*small("--keep", 0), "--pool", 3], [pool]),
+        ([*SMALL, "--method", "star", "--pool", 3], ["method star does not use --keep", pool]),
+        ([*small("--ranks", 1), "--pool", 3, "--seed", 3], [pool]), ([*text, "--seed", 3], [seed]),
+        ([*text, "--seed", 3, "--compressor", "random"], []), ([*text, "--pool", 3, "--keep", 0], [pool])):
+        path = cases.folder / "case.h5"
+        result = run([cases.tool, path, *words])
+        cases.checks.right(result, f"{words}")
+        cases.checks.equal(result.error_lines(), [f"apb-case: note: {line}" for line in wanted], f"{words}: notes")
+    result = run([cases.tool, "--check", path, "--seed", 3])
+    cases.checks.equal(result.error_lines(), [f"apb-case: note: {seed}"], "--check with a seed but no sample")
+    without = run([cases.tool, path, *small("--keep", 0)])
+    cases.checks.that("score_query" not in without.out.decode(), "nothing kept: no query is sent to score with", without)
 
 
 def presets(cases: Cases) -> None:
@@ -414,7 +435,8 @@ def main() -> None:
     python = python_with("h5py", "numpy")
     if python is None:
         print("no $APB_PYTHON with h5py: files are not judged by a second program")
-    parts = (right_cases, adversaries_hurt, selections_hurt, same_seed, presets, samples, model_cases, query_pass_of_model,
+    parts = (right_cases, adversaries_hurt, selections_hurt, same_seed, idle_options,
+             presets, samples, model_cases, query_pass_of_model,
              retaining_heads_of_model, scaled_rope, rewritten, refused_lines, broken_files, nothing_half_written,
              unwritable)
     for part in parts:

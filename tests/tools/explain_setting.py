@@ -79,7 +79,10 @@ class Setting:
         return document[: self.query_insert_at] + query + document[self.query_insert_at :]
 
     def passes(self):
-        return self.ranks > 1 and self.compressor != "none"
+        return self.ranks > 1 and self.compressor != "none" and self.keep > 0
+
+    def keeps(self):
+        return any(self.num_kept(rank) > 0 for rank in range(self.ranks))
 
     def candidates(self, rank):
         begin, end = self.blocks()[rank]

@@ -85,6 +85,18 @@ def several_ends(checks: Checks, place: Path, python: str, tool: Path) -> None:
     change_json(folder / "config.json", lambda config: config.update(eos_token_id=[262, whole[3]]))
     checks.equal(answer(), whole[:whole.index(whole[3])], "the second end token ends the answer")
 
+    def embedded(query: str, *words: str) -> list[int]:
+        """Rows of the question: in every anchor, and in all."""
+        result = run([tool, "--weights", out, "--text", GOLDEN / "hf_llama_28_4" / "config.json", "--query", query, "--json",
+                      "--ranks", "2", "--max-answer", "0", *words])
+        checks.right(result, f"apb-run with {words}")
+        return [result.json()["config"][name] for name in ("embedded_query_len", "query_len")]
+
+    (turn, _), (_, both) = embedded("the thing?"), embedded("the thing?<|end|>the answer:")
+    checks.equal(embedded("the thing?<|end|>the answer:"), [both, both], "the whole question is embedded")
+    checks.equal(embedded("the thing?<|end|>the answer:", "--embed-first-turn"), [turn, both], "its first turn is embedded")
+    checks.equal(embedded("the thing?", "--embed-first-turn"), [turn, turn], "a question without an end token")
+
 
 def old_style_config(config: dict[str, Any]) -> None:
     """As transformers 4 wrote it, and Llama-3.1 is published."""
@@ -193,7 +205,7 @@ CONFIGS: list[tuple[str, Any, list[str]]] = [
     ("llama_28_4", {"quantization_config": {"bits": 4}}, ["quantization_config", "absent"]),
     ("llama_28_4", {"partial_rotary_factor": 0.5}, ["partial_rotary_factor is 0.5"]),
     ("llama_28_4", rope(partial_rotary_factor=0.5), ["rope_parameters.partial_rotary_factor is 0.5"]),
-    ("llama_28_4", rope(rope_type="yarn"), ["rope_parameters.low_freq_factor is 1.0", "absent with rope_type yarn"]),
+    ("llama_28_4", rope(rope_type="yarn"), [r"rope_parameters\.(low|high)_freq_factor is", "absent with rope_type yarn"]),
     ("llama_28_4", rope(rope_type="linear"), ["_factor is", "absent with rope_type linear"]),
     ("llama_28_4", rope(rope_type="default"), ["factor is", "absent with rope_type default"]),
     ("llama_28_4", rope(type="linear"), ["rope_parameters.type is 'linear'", "'llama3', as rope_type"]),

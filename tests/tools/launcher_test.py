@@ -73,7 +73,7 @@ class Tester:
         self.lines("no rank has a text", self.started(3, {}, missing), [f"apb-run: {line}"], 2)
         self.lines("the command line of rank 1 is wrong",
                    self.started(3, {1: self.command("--transport", "mpi", "--ranks", "x")}, right),
-                   ["apb-run: rank 1: Could not convert: --ranks = x (see apb-run --help)"], 2)
+                   ["apb-run: rank 1: --ranks: x: must be a whole number (see apb-run --help)"], 2)
         other_size = self.command("--transport", "mpi", "--ranks", 2)
         self.lines("rank 2 wants another number of ranks", self.started(3, {2: other_size}, right),
                    ["apb-run: rank 2: run: ranks = 2: must be the number of MPI processes (3)"], 2)

@@ -113,6 +113,27 @@ class Output(Tester):
                 self.checks.right(result, what)
                 self.checks.equal(notes, wanted, f"{what}: notes")
 
+    def options_that_change_nothing(self) -> None:
+        """--pool without a selection, --seed without a random number: a line each."""
+        pool, seed = "--pool changes nothing: nothing is selected", "--seed changes nothing: no random number is drawn"
+        for method, given, wanted in (("full", ["--pool", 3, "--seed", 1], [pool, seed]), ("apb", ["--pool", 3], []),
+                                      ("apb", ["--seed", 1], [seed]), ("apb", ["--seed", 1, "--compressor", "random"], []),
+                                      ("apb", ["--pool", 3, "--keep", 0], [pool]), ("spava", ["--pool", 3], [])):
+            result = run(self.command("--method", method, *given, "--ranks", 2, "--json"))
+            self.checks.right(result, f"{method} {given}")
+            notes = [line for line in result.error_lines() if "note" in line]
+            self.checks.equal(notes, [f"apb-run: note: {line}" for line in wanted], f"{method} {given}: notes")
+
+    def nothing_kept(self) -> None:
+        """--keep 0: nothing is scored, so that neither FLOPs nor bytes are spent on it."""
+        for method in ("apb", "spava"):
+            report = self.report(f"{method}, --keep 0", self.command("--method", method, "--keep", 0, "--ranks", 3, "--json"))
+            if report is None:
+                continue
+            self.checks.equal(report["config"]["compressor"], "none", f"{method}: no compressor")
+            scored = [rank["prefill"]["compressor_flop"] for rank in report["ranks"]]
+            self.checks.equal(scored, [0, 0, 0], f"{method}: FLOPs of scores")
+
     def more_than_the_text_has(self) -> None:
         """A text without tokens, and more kept than a block has, are run, with a line that says so."""
         (self.folder / "empty").write_bytes(b"")

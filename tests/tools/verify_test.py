@@ -111,7 +111,8 @@ def check_pass(bench: Bench) -> None:
     result = bench.verify(bench.case, bench.changed("some-ranks.h5", forget), "--json", report)
     checks.right(result, "a candidate of one rank")
     text = result.out.decode()
-    checks.that("PASS: 0 of 3 checks failed; 1 of 3 ranks judged (1)\n" in text, "the verdict counts the ranks", text)
+    checks.that("PASS without lse: 0 of 1 checks failed; 1 of 3 ranks judged (1). Not seen: a wrong lse" in text,
+                "the verdict counts the ranks, and says what it does not see", text)
     checks.that("not judged: out: not given (rank 0, 2)" in text, "the other ranks are listed", text)
     checks.equal(json.loads(report.read_text()).get("judged"), {"ranks": [1], "ranks_of_case": 3, "rows": ANCHOR + 33,
                                                             "rows_of_ranks": ANCHOR + 33, "decode": False}, "the JSON counts too")
@@ -135,7 +136,7 @@ def check_diagnosis(bench: Bench) -> None:
     checks.equal(found["pass"], False, "the JSON's verdict")
     checks.equal([one["rank"] for one in found["diagnoses"]], [1, 2], "the JSON's diagnoses")
     checks.that(words in found["diagnoses"][1]["explanations"][0]["mistake"], "the JSON's explanation", found)
-    worst = [v for v in found["verdicts"] if v["rank"] == 2 and v["quantity"] == "out max"][0]
+    worst = [v for v in found["verdicts"] if v["rank"] == 2 and v["quantity"] == "out worst row"][0]
     checks.that(worst["error"] > worst["budget"] and worst["worst"]["row"] >= ANCHOR, "the worst place", worst)
 
     def shift(file: Any) -> None:
@@ -145,6 +146,14 @@ def check_diagnosis(bench: Bench) -> None:
     result = bench.verify(bench.case, bench.changed("shifted.h5", shift))
     checks.equal(result.status, 1, "kept positions off by one", result)
     checks.that("kept positions off by one: each is one too low" in result.out.decode(), "it is named", result.out)
+
+    def turn(file: Any) -> None:
+        for rank in range(3):
+            with h5py.File(bench.case) as case:
+                file[f"rank_{rank}/kept_positions"] = case[f"rank_{rank}/kept_positions"][:][:, ::-1]
+    result = bench.verify(bench.case, bench.changed("turned.h5", turn))
+    checks.equal(result.status, 1, "kept positions that descend", result)
+    checks.that("the right positions, but they do not ascend" in result.out.decode(), "it is named", result.out)
 
     def spoil(file: Any) -> None:
         file["rank_1/out"][20, 3, 5] = np.nan
@@ -197,6 +206,32 @@ def check_hidden_nan(bench: Bench, tool: Path) -> None:
     bench.checks.that("causal mask" not in text, "no mask is blamed", text)
 
 
+def check_declared(bench: Bench) -> None:
+    """What a candidate says of its numbers is printed, and checked where it can be."""
+    def declare(file: Any) -> None:
+        file.attrs.update(p_dtype="bfloat16", exp_accuracy=9e-5)
+    result = bench.verify(bench.case, bench.changed("declared.h5", declare))
+    bench.checks.right(result, "a candidate that declares")
+    bench.checks.that("; declared: P in bfloat16, exp within 9e-05" in result.out.decode(), "it is printed", result.out)
+
+    def pretend(file: Any) -> None:
+        file.attrs["out_dtype"] = "bfloat16"
+    result = bench.verify(bench.case, bench.changed("pretended.h5", pretend))
+    bench.checks.equal(result.status, 1, "float32 numbers called bfloat16", result)
+    bench.checks.that("numbers are no bfloat16, which out_dtype says" in result.out.decode(), "it is named", result.out)
+
+    def round_inputs(file: Any) -> None:
+        file.attrs["compute_dtype"] = "bfloat16"
+        for rank in range(3):
+            file[f"rank_{rank}/out"][0] += 1
+    result = bench.verify(bench.case, bench.changed("coarse.h5", round_inputs))
+    bench.checks.equal(result.status, 1, "a bfloat16 kernel on a float32 case", result)
+    bench.checks.that("./apb case --dtype bfloat16 makes the one that fits" in result.out.decode(), "it is told",
+                      result.out.decode())
+    result = bench.verify(bench.case, bench.right, "--require", "decode")
+    bench.checks.equal(result.status, 1, "a query pass is required that the case lacks", result)
+
+
 def check_sampled_rows(bench: Bench) -> None:
     rows = [0, 8, 9, 41]
 
@@ -208,8 +243,11 @@ def check_sampled_rows(bench: Bench) -> None:
     path = bench.changed("some.h5", keep_some)
     result = bench.verify(bench.case, path)
     bench.checks.right(result, "a candidate of four rows")
-    bench.checks.that("; 1 of 3 ranks judged (1), 4 of 42 rows\n" in result.out.decode(),
+    bench.checks.that("; 1 of 3 ranks judged (1), 4 of 42 rows. Not seen" in result.out.decode(),
                       "the verdict counts the rows", result.out.decode())
+    result = bench.verify(bench.case, path, "--require", "out")
+    bench.checks.equal(result.status, 1, "four rows where all are required", result)
+    bench.checks.that("required, but only 4 of 42 rows given" in result.out.decode(), "it is said", result.out.decode())
     with h5py.File(path, "r+") as file:
         file["rank_1/out"][2] += 1  # row 9
     result = bench.verify(bench.case, path)
@@ -356,6 +394,10 @@ def check_bad_input(bench: Bench) -> None:
     def name(**attributes: Any) -> Path:
         return bench.changed(f"{attributes}.h5", lambda file: file.attrs.update(**attributes))
 
+    def no_rows(file: Any) -> None:
+        del file["rank_1/out"]
+        file["rank_1/out"], file["rank_1/row_index"] = np.zeros((0, HEADS, DIM)), np.zeros(0, np.int64)
+
     def anonymous(file: Any) -> None:
         del file.attrs["schema"], file.attrs["version"]
     checks.right(bench.verify(case, bench.changed("anonymous.h5", anonymous)), "a candidate without schema or version")
@@ -371,6 +413,11 @@ def check_bad_input(bench: Bench) -> None:
         ("a case for a candidate", [case, case], ["case.h5: schema = apb-case: .*a case is no candidate"]),
         ("another schema", [case, name(schema="mine")], ["schema = mine: must be apb-candidate, or absent$"]),
         ("another version", [case, name(version=2)], ["version = 2: must be 1, or absent$"]),
+        ("no row", [case, bench.changed("no_rows.h5", no_rows)], [r"/rank_1/row_index = \[\]: must be at least one row"]),
+        ("another type of P", [case, name(p_dtype="float8")], ["p_dtype = float8: must be one of float64, float32, "]),
+        ("an exp of nothing", [case, name(exp_accuracy=0.0)], ["exp_accuracy = 0: must be the largest relative error "]),
+        ("an exp of NaN", [case, name(exp_accuracy=np.nan)], ["exp_accuracy = nan: must be "]),
+        ("a bad exp", [case, name(exp_accuracy=0.1)], ["exp_accuracy = 0.1: must be .* above 0 and at most 0.01 "]),
         ("a folder for a case", ["folder", right], ["folder: is a folder$"]),
         ("a folder for a candidate", [case, "folder"], ["folder: is a folder$"]),
         ("a folder for a plug-in", ["--plugin", "folder"], ["folder: is a folder$"]),
@@ -457,6 +504,7 @@ def main() -> None:
         check_diagnosis(bench)
         check_others(bench)
         check_hidden_nan(bench, program(bin_dir, "apb-case"))
+        check_declared(bench)
         check_sampled_rows(bench)
         check_whole_cases(bench, program(bin_dir, "apb-case"))
         check_selection(bench, program(bin_dir, "apb-case"))

@@ -287,7 +287,7 @@ TEST_CASE("a merge without the shift is named, whether it overflows or vanishes"
       const AttentionRows right =
           true_attention(decode_setup(*case_file.decode, all, case_file.config), count_up(3),
                          count_up(one.shape.num_q_heads));
-      CandidateFile candidate{ValueType::kFloat32, ValueType::kFloat64, {}, DecodeCase{}};
+      CandidateFile candidate{ValueType::kFloat32, ValueType::kFloat32, {}, DecodeCase{}};
       candidate.decode->out = right.out;
       candidate.decode->lse = right.lse;
       CHECK(judge(case_file, candidate, {}).pass());

@@ -282,6 +282,16 @@ TEST_CASE("plug-in grid: a mistake restricted to any kind of shape is rejected",
   CHECK(restricted == 1212);
 }
 
+TEST_CASE("plug-in grid: the right kernel passes in every type", "[verify]") {
+  for (const ValueType type : {ValueType::kFloat32, ValueType::kBfloat16, ValueType::kFloat16}) {
+    for (const GridShape& shape : grid_shapes(kGridHeadDims)) {
+      const JudgedShape one{shape, grid_call(shape, type, 1), some_rows(shape)};
+      CAPTURE(to_string(type), shape.in_words());
+      CHECK(one.failure({}, type) == "");
+    }
+  }
+}
+
 TEST_CASE("pairwise rows hold every pair of levels", "[verify]") {
   const std::vector<std::size_t> counts{8, 7, 7, 5, 3, 3, 2, 2};
   const std::vector<LevelRow> rows = pairwise_rows(counts);

@@ -300,7 +300,9 @@ TEST_CASE("a candidate of some rows in any order is judged on these", "[verify]"
   JudgeOptions options;
   options.rows_of = [](const CaseRank&) { return std::vector<Index>{8, 33}; };
   sampled = judge(case_file, candidate, options);
-  const auto of_rank_1 = [](const NotJudged& one) { return one.rank == 1 && one.quantity == "out"; };
+  const auto of_rank_1 = [](const NotJudged& one) {
+    return one.rank == 1 && one.quantity == "out";
+  };
   CHECK(std::ranges::none_of(sampled.not_judged, of_rank_1));  // all of the sample
   CHECK(sampled.pass());
   CHECK(sampled.without_lse());
@@ -323,9 +325,8 @@ TEST_CASE("a required query pass must be in the case and whole", "[verify]") {
 
   add_decode(case_file, 6, 3);
   CandidateFile candidate{ValueType::kFloat32, ValueType::kFloat32, {}, DecodeCase{}};
-  const auto merged =
-      true_attention(decode_setup(*case_file.decode, {0, 1, 2}, case_file.config), count_up(3),
-                     count_up(case_file.config.num_q_heads));
+  const auto merged = true_attention(decode_setup(*case_file.decode, {0, 1, 2}, case_file.config),
+                                     count_up(3), count_up(case_file.config.num_q_heads));
   candidate.decode->out = merged.out;
   for (double& value : candidate.decode->out.values()) {
     value = round_to(ValueType::kFloat32, value);
@@ -382,8 +383,8 @@ TEST_CASE("a kernel that rounds its inputs is told which case it answers", "[ver
   const CaseFile case_file = make_case(31, shape, ValueType::kFloat32);
   CaseFile rounded = case_file;
   for (CaseRank& rank : rounded.ranks) {
-    for (auto* tensor : {&rank.query, &rank.key, &rank.value, &rank.passing_key,
-                         &rank.passing_value}) {
+    for (auto* tensor :
+         {&rank.query, &rank.key, &rank.value, &rank.passing_key, &rank.passing_value}) {
       for (double& value : tensor->values()) value = round_to(ValueType::kBfloat16, value);
     }
   }

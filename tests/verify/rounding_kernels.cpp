@@ -101,7 +101,8 @@ void shape_values(Random& random, Values values, HeadsTensor<double>& value) {
       case Values::kNormal:
         break;
       case Values::kAlternating:
-        for (Index d = 0; d < head_dim; ++d) row[d] = static_cast<double>((j % 2 == 0 ? 1 : -1) * (1 + d % 3));
+        for (Index d = 0; d < head_dim; ++d)
+          row[d] = static_cast<double>((j % 2 == 0 ? 1 : -1) * (1 + d % 3));
         break;
       case Values::kOutliers:
         if (random.uniform() < 0.02) scale_row(value, j, 128);
@@ -333,9 +334,9 @@ class RowOfKernel {
   void merge(Partial& all, const Partial& own, int part) const {
     if (own.sum == 0) return;
     if (kernel_.merge == Merge::kRing) {
-      const float weight =
-          kernel_.unweighted_merge ? 1 / (1 + static_cast<float>(part))
-                                   : 1 / (1 + std::exp(all.lse - own.lse));  // sigmoid
+      const float weight = kernel_.unweighted_merge
+                               ? 1 / (1 + static_cast<float>(part))
+                               : 1 / (1 + std::exp(all.lse - own.lse));  // sigmoid
       for (std::size_t d = 0; d < head_dim_; ++d) all.out[d] -= weight * (all.out[d] - own.out[d]);
       // lse - log(sigmoid(lse - b_lse)), either way round
       const float high = std::max(all.lse, own.lse);
@@ -345,7 +346,8 @@ class RowOfKernel {
     const float max = std::max(all.max, own.max);
     const auto share = [&](float of) {
       if (kernel_.unweighted_merge) return 1.0F;
-      return kernel_.merge == Merge::kSums && kernel_.base_2 ? std::exp2(of - max) : std::exp(of - max);
+      return kernel_.merge == Merge::kSums && kernel_.base_2 ? std::exp2(of - max)
+                                                             : std::exp(of - max);
     };
     const float mine = share(all.max);
     const float theirs = share(own.max);
@@ -368,8 +370,8 @@ class RowOfKernel {
 }  // namespace
 
 std::string_view in_words(Logits logits) {
-  constexpr std::array<std::string_view, 8> kNames{
-      "normal", "wide", "huge", "tiny", "equal", "clusters", "dominant", "cancelling"};
+  constexpr std::array<std::string_view, 8> kNames{"normal", "wide",     "huge",     "tiny",
+                                                   "equal",  "clusters", "dominant", "cancelling"};
   return kNames.at(static_cast<std::size_t>(logits));
 }
 

@@ -35,8 +35,8 @@ enum class Values {
   kZeros,        ///< only one key in 20 is not 0
 };
 
-inline constexpr Logits kAllLogits[]{Logits::kNormal,   Logits::kWide,  Logits::kHuge,
-                                     Logits::kTiny,     Logits::kEqual, Logits::kClusters,
+inline constexpr Logits kAllLogits[]{Logits::kNormal,   Logits::kWide,      Logits::kHuge,
+                                     Logits::kTiny,     Logits::kEqual,     Logits::kClusters,
                                      Logits::kDominant, Logits::kCancelling};
 inline constexpr Values kAllValues[]{Values::kNormal, Values::kAlternating, Values::kOutliers,
                                      Values::kColumn, Values::kSameSign,    Values::kZeros};

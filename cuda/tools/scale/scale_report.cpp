@@ -125,8 +125,9 @@ std::string layers_text(const ScaleResults& results, Index doc_len) {
     }
   }
   return text +
-         "won: computing and exchange one after the other, less both at once; ?: runs differ by "
-         "more than the exchange takes.\nselect holds the packing of messages.\n";
+         "won: computing and exchange one after the other, less both at once; ?: too little to "
+         "tell it from how runs differ.\nwait: for an exchange that nothing hides; select holds "
+         "the packing of messages.\n";
 }
 
 std::string prefills_text(const ScaleResults& results) {

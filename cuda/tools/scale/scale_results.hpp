@@ -2,6 +2,7 @@
 /// \file
 /// What `apb scale` finds.
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,10 +34,12 @@ struct ScaledLayer {
   /// Computing less whole, pair by pair: their median, and what lies between their quartiles.
   double less_s = 0, less_spread_s = 0;
 
-  /// What running both at once wins over one after the other. None where pairs of runs differ by
-  /// as much as the exchange takes: it cannot be told then.
+  /// What running both at once wins over one after the other. None where the exchange takes no more
+  /// than pairs of runs differ by, or than a twentieth of the layer, by less than half of which a
+  /// card drifts: it cannot be told then.
   [[nodiscard]] std::optional<double> won_s() const {
-    if (exchange.median_s <= less_spread_s) return std::nullopt;
+    constexpr double kDrift = 0.05;
+    if (exchange.median_s <= std::max(less_spread_s, kDrift * whole.median_s)) return std::nullopt;
     return exchange.median_s + less_s;
   }
 };

@@ -36,9 +36,9 @@ struct CandidateFile {
   ValueType compute_type = ValueType::kFloat32;  ///< of products, and of P if nothing else is said
   ValueType out_type = ValueType::kFloat32;      ///< that out was rounded to
   std::vector<CandidateRank> ranks;
-  std::optional<DecodeCase> decode;           ///< out and lse only, partial and merged
-  std::optional<ValueType> p_type = {};       ///< of P, if declared
-  std::optional<double> exp_accuracy = {};    ///< if declared
+  std::optional<DecodeCase> decode;         ///< out and lse only, partial and merged
+  std::optional<ValueType> p_type = {};     ///< of P, if declared
+  std::optional<double> exp_accuracy = {};  ///< if declared
 
   [[nodiscard]] Precision precision() const;
 };

@@ -44,6 +44,7 @@ ApbConfig spava_config(const ApbConfig& given) {
   config.embedded_query_len = config.query_len;
   config.anchor_convention = AnchorConvention::kPaper;
   config.query_insert_at = 0;
+  if (config.num_kept == 0) config.compressor = Compressor::kNone;  // no scores for nothing
   config.ape_temperature = config.ape_scale = 1;
   for (const RankLayout& rank : spava_layout(config).ranks) {
     const bool caches_query = config.block_lens.empty();  // rank 0

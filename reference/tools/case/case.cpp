@@ -7,6 +7,7 @@
 #include "reference/case_makers/preset_case.hpp"
 #include "reference/case_makers/random_case.hpp"
 #include "reference/cli/tool_main.hpp"
+#include "reference/cli/unused_options.hpp"
 #include "reference/core/case/row_sample.hpp"
 #include "reference/core/hdf5/hdf5_file.hpp"
 #include "reference/core/hdf5/hdf5_guard.hpp"
@@ -62,7 +63,8 @@ std::string sample_line(int rank, const RankLayout& layout, Index count, Index s
   return fmt::format("rank {}: {}\n", rank, fmt::join(rows, " "));
 }
 
-ExitStatus check_case(const CaseOptions& options) {
+ExitStatus check_case(const CLI::App& app, const CaseOptions& options) {
+  note_idle_options(app, true, options.sample.has_value());
   check_hdf5_in_child(options.check_path);
   const CaseFile case_file = read_case(options.check_path);
   require_rank(options, case_file.config);
@@ -91,7 +93,7 @@ ExitStatus print_samples(const CLI::App& app, const CaseOptions& options) {
 
 ExitStatus run(const CLI::App& app, const CaseOptions& options) {
   check_options(app, options);
-  if (!options.check_path.empty()) return check_case(options);
+  if (!options.check_path.empty()) return check_case(app, options);
   if (options.sample) return print_samples(app, options);
   (void)value_type(options);
   Hdf5Writer(options.out_path);  // refuse now, not at the end

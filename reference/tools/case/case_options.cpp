@@ -196,9 +196,13 @@ ApbConfig make_config(const CLI::App& app, const CaseOptions& options, const Apb
     throw BadInput("case", "embedded-query", config.embedded_query_len,
                    fmt::format("at most the query's {} tokens", config.query_len));
   }
-  ApbConfig used = method_config(parse_block_method(options.method), config);
+  const Method method = parse_block_method(options.method);
+  ApbConfig used = method_config(method, config);
   used.validate();
-  note_unused_options(app, options.method, config, used);
+  note_unused_options(app, method, config, used);
+  const bool selects = keeps_entries(method, used);
+  const bool random_compressor = selects && used.compressor == Compressor::kRandom;
+  note_idle_options(app, selects, options.text_path.empty() || random_compressor);
   return used;
 }
 

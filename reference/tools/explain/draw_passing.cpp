@@ -127,7 +127,7 @@ std::string sentences(const Example& example, const DocumentLines& document) {
 
 std::string nothing_passed(Method method, const Ink& ink) {
   const std::string_view sentence =
-      method == Method::kApb ? "Nothing: there is only one rank, or no compressor that chooses."
+      method == Method::kApb ? "Nothing: there is only one rank, or nothing is to be kept."
                              : "Nothing: this method exchanges no keys or values during prefill.";
   return section_heading(ink, 3, "WHAT IS KEPT AND PASSED", sentence);
 }

@@ -14,6 +14,7 @@
 #include "reference/cli/known_models.hpp"
 #include "reference/cli/number_checks.hpp"
 #include "reference/cli/tool_main.hpp"
+#include "reference/cli/unused_options.hpp"
 #include "reference/cli/whole_file.hpp"
 #include "reference/model/prefill.hpp"
 #include "reference/tools/explain/compare_methods.hpp"
@@ -145,9 +146,11 @@ bool colour_wanted() {
   return isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
 }
 
-ExitStatus explain(const ExplainOptions& options) {
-  const Example example =
-      make_example(parse_method(options.method), make_config(options), options.rank);
+ExitStatus explain(const CLI::App& app, const ExplainOptions& options) {
+  const Method method = parse_method(options.method);
+  const Example example = make_example(method, make_config(options), options.rank);
+  const bool keeps = keeps_entries(method, example.config);
+  note_idle_options(app, keeps, keeps && example.config.compressor != Compressor::kRecent);
   const Ink ink(colour_wanted());
   const std::string text =
       draw_title(example, ink) + draw_ownership(example, ink) + draw_rows(example, ink) +
@@ -170,5 +173,5 @@ int main(int argc, char** argv) {
       "Draws how a document is prefilled over ranks: who owns, keeps, passes and sees what.",
       "apb-explain");
   apb::add_options(app, options);
-  return apb::tool_main(app, argc, argv, [&] { return apb::explain(options); });
+  return apb::tool_main(app, argc, argv, [&] { return apb::explain(app, options); });
 }

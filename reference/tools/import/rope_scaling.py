@@ -73,7 +73,7 @@ def the_value(config: Settings, rope: Settings, key: str) -> Settings:
     inside, beside = rope.values.get(key), config.values.get(key)
     if inside is not None and beside is not None and inside != beside:
         raise rope.refuse(key, f"{show(beside)}, as beside {rope.prefix.rstrip('.')}")
-    return config if inside is None else rope
+    return config if inside is None and beside is not None else rope
 
 
 def kind_of(rope: Settings) -> str:

@@ -24,7 +24,7 @@ namespace apb {
 namespace {
 
 // A name that some reader opens.
-constexpr const char* kName = "embedding";
+constexpr const char* kWalkedName = "embedding";
 
 /// Writes bytes that count up, as a compressed dataset of this shape and these chunks.
 void write_chunked(const std::string& path, const std::vector<hsize_t>& shape,
@@ -36,7 +36,7 @@ void write_chunked(const std::string& path, const std::vector<hsize_t>& shape,
   const Hdf5Id properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
   H5Pset_chunk(properties.get(), num_dims, chunk.data());
   H5Pset_deflate(properties.get(), 1);
-  const Hdf5Id data(H5Dcreate2(file.get(), kName, H5T_NATIVE_UINT8, space.get(), H5P_DEFAULT,
+  const Hdf5Id data(H5Dcreate2(file.get(), kWalkedName, H5T_NATIVE_UINT8, space.get(), H5P_DEFAULT,
                                properties.get(), H5P_DEFAULT),
                     H5Dclose);
   std::vector<std::uint8_t> values(
@@ -102,7 +102,7 @@ TEST_CASE("a broken chunk in any box is found", "[hdf5]") {
     broken.replace(at, 8, "\xff\xff\xff\xff\xff\xff\xff\xff");
     std::ofstream(path, std::ios::binary) << broken;
     CHECK(!walk(path).whole);
-    CHECK(refusal([&] { check_hdf5_in_child(path); }).find(kName) != std::string::npos);
+    CHECK(refusal([&] { check_hdf5_in_child(path); }).find(kWalkedName) != std::string::npos);
     ++chunks;
   }
   CHECK(chunks >= 16);
