@@ -1,164 +1,136 @@
 #include "reference/verify/diagnosis.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
-#include "reference/verify/failing_rows.hpp"
+#include "reference/verify/evidence.hpp"
 #include "reference/verify/failure_patterns.hpp"
 #include "reference/verify/mistakes/mistake_list.hpp"
 
 namespace apb {
 namespace {
 
-/// What mistakes are tried on: at most so many failing and so many right rows, and heads.
-constexpr std::size_t kFailingRows = 24;
-constexpr std::size_t kRightRows = 8;
-constexpr std::size_t kTriedHeads = 4;
-
-/// A mistake explains an error that it makes this many times smaller.
-constexpr double kClearlySmaller = 10;
-/// Explanations within this factor of the best are ties.
+/// Explanations within this factor of the best are ties; of more than so many the best are said.
 constexpr double kTie = 2;
+constexpr std::size_t kMaxExplanations = 4;
 
-/// At most `count` of the numbers, evenly spread, first and last included.
-std::vector<Index> spread(const std::vector<Index>& numbers, std::size_t count) {
-  if (numbers.size() <= count) return numbers;
-  std::vector<Index> chosen;
-  for (std::size_t i = 0; i < count; ++i) {
-    chosen.push_back(numbers[i * (numbers.size() - 1) / (count - 1)]);
-  }
-  return chosen;
-}
-
-/// Places (not row numbers) of rows that do not fail.
-std::vector<Index> others(const std::vector<Index>& failing, Index count) {
-  std::vector<Index> right;
-  for (const Index i : count_up(count)) {
-    if (!std::binary_search(failing.begin(), failing.end(), i)) right.push_back(i);
-  }
-  return right;
-}
-
-Evidence gather_evidence(const WrongResult& wrong, const FailingRows& failing) {
-  std::vector<Index> rows = spread(failing.rows, kFailingRows);
-  const auto right = spread(others(failing.rows, wrong.truth.lse.rows()), kRightRows);
-  rows.insert(rows.end(), right.begin(), right.end());
-  std::sort(rows.begin(), rows.end());
-  const std::vector<Index> heads = spread(failing.heads, kTriedHeads);
-
-  Evidence evidence{wrong, pick(wrong.truth, rows, heads), {}, {}, {}};
-  evidence.tolerances = pick(wrong.tolerances, rows, heads);
-  if (wrong.out.rows() > 0) evidence.out = pick(wrong.out, rows, heads);
-  if (wrong.lse.rows() > 0) evidence.lse = pick(wrong.lse, rows, heads);
-  return evidence;
-}
-
-/// Errors against a hypothesis, in units of the tolerances.
-struct Ratios {
-  double out = 0;
-  double lse = 0;
-  [[nodiscard]] double both() const { return out > lse || std::isnan(out) ? out : lse; }
-};
-
-Ratios measure(const Evidence& evidence, const AttentionRows& hypothesis) {
-  Ratios ratios;
-  const auto keep = [](double& worst, double share) {
-    if (share > worst || std::isnan(share)) worst = share;
-  };
-  for (Index i = 0; i < hypothesis.lse.rows(); ++i) {
-    for (Index h = 0; h < hypothesis.lse.cols() && !std::isnan(ratios.out); ++h) {
-      if (evidence.out.rows() == 0) break;
-      keep(ratios.out,
-           budget_share(row_error(evidence.out.view().at(i, h), hypothesis.out.view().at(i, h),
-                                  evidence.out.head_dim()),
-                        evidence.tolerances.out(i, h)));
-    }
-    for (Index h = 0; h < evidence.lse.cols() && !std::isnan(ratios.lse); ++h) {
-      keep(ratios.lse, budget_share(element_error(evidence.lse(i, h), hypothesis.lse(i, h)),
-                                    evidence.tolerances.lse(i, h)));
-    }
-  }
-  return ratios;
-}
-
-bool explains(double error, double error_against_truth) {
-  return std::isfinite(error) && (error <= 1 || error * kClearlySmaller <= error_against_truth);
-}
-
-/// A mistake with the errors that remain under it.
+/// A mistake of which at least the first glance may be.
 struct TriedMistake {
   std::string text;
-  Ratios ratios;
+  Fit fit;
+  bool is_rows;
 };
 
+/// Fewer numbers than these may agree with a mistake by chance.
+constexpr Index kEnough = 8;
+
+Index count_failing_numbers(const Evidence& evidence) {
+  const Index of_pair =
+      (evidence.out.rows() > 0 ? evidence.out.head_dim() : 0) + (evidence.lse.rows() > 0 ? 1 : 0);
+  return std::ssize(evidence.failing) * of_pair;
+}
+
+/// Whether a mistake explains out, lse, or both and whatever of them is right where the other
+/// fails.
+bool explains_out(const Fit& with, const Fit& without) {
+  return explains(with.out, without.out);
+}
+bool explains_lse(const Fit& with, const Fit& without) {
+  return explains(with.lse, without.lse);
+}
+bool explains_all(const Fit& with, const Fit& without) {
+  return (without.out.count() == 0 || explains_out(with, without)) &&
+         (without.lse.count() == 0 || explains_lse(with, without)) && keeps_right(with.beside);
+}
+
+/// Whether a mistake may explain out or lse: it halves the error of a few pairs.
+bool may_explain(const Fit& with, const Fit& without) {
+  return (without.out.count() > 0 && with.out.rms() <= without.out.rms() / 2) ||
+         (without.lse.count() > 0 && with.lse.rms() <= without.lse.rms() / 2);
+}
+
 std::vector<TriedMistake> try_mistakes(const Evidence& evidence) {
+  const Evidence glance = first_glance(evidence);
+  const Fit at_first = measure(glance, glance.truth);
   std::vector<TriedMistake> all;
   for (const Mistake& mistake : known_mistakes()) {
     for (const Variant& variant : mistake.variants(evidence)) {
-      const AttentionRows hypothesis =
-          true_attention(variant.setup, evidence.truth.rows, evidence.truth.heads);
-      all.push_back({std::string(mistake.name) + variant.detail, measure(evidence, hypothesis)});
+      const auto fit_of = [&](const Evidence& on) {
+        return measure(on, variant.attention(on.truth.rows, on.truth.heads));
+      };
+      if (!may_explain(fit_of(glance), at_first)) continue;
+      all.push_back(
+          {std::string(mistake.name) + variant.detail, fit_of(evidence), mistake.is_rows});
     }
   }
   return all;
 }
 
-/// Whether a mistake explains out, and whether it explains lse, each where it is given.
-bool explains_out(const Ratios& ratios, const Ratios& against_truth) {
-  return explains(ratios.out, against_truth.out);
-}
-bool explains_lse(const Ratios& ratios, const Ratios& against_truth) {
-  return explains(ratios.lse, against_truth.lse);
-}
-bool explains_all(const Ratios& ratios, const Ratios& against_truth) {
-  return explains_out(ratios, against_truth) && explains_lse(ratios, against_truth);
-}
+/// What a mistake must explain: all that fails, or one of the quantities.
+struct Question {
+  bool (*explained)(const Fit& with, const Fit& without);
+  double (*error)(const Fit& with);
+  std::string prefix;  ///< of the answer
+};
 
-/// The best explanation and its ties.
-std::vector<Explanation> best_of(const std::vector<TriedMistake>& all, const Ratios& against_truth,
-                                 bool (*is_explained)(const Ratios&, const Ratios&),
-                                 double (*error_of)(const Ratios&), const std::string& prefix) {
+/// The best answers and their ties. `everywhere`: a mistake must keep right what is right.
+std::vector<Explanation> answers(const std::vector<TriedMistake>& all, const Fit& without,
+                                 const Question& question, bool everywhere) {
+  std::vector<Explanation> found;
   double best = std::numeric_limits<double>::infinity();
-  std::vector<Explanation> explanations;
   for (const TriedMistake& tried : all) {
-    if (!is_explained(tried.ratios, against_truth)) continue;
-    explanations.push_back({prefix + tried.text, error_of(tried.ratios)});
-    best = std::min(best, explanations.back().error);
+    if (!question.explained(tried.fit, without)) continue;
+    if ((everywhere || tried.is_rows) && !keeps_right(tried.fit.other_rows)) continue;
+    if (everywhere && !keeps_right(tried.fit.other_heads)) continue;
+    found.push_back({question.prefix + tried.text + (everywhere ? "" : ", in these places alone"),
+                     question.error(tried.fit)});
+    best = std::min(best, found.back().error);
   }
-  std::erase_if(explanations, [&](const Explanation& one) { return one.error > kTie * best; });
-  std::stable_sort(explanations.begin(), explanations.end(),
+  std::erase_if(found, [&](const Explanation& one) { return one.error > kTie * best; });
+  std::stable_sort(found.begin(), found.end(),
                    [](const auto& a, const auto& b) { return a.error < b.error; });
-  return explanations;
+  if (found.size() > kMaxExplanations) found.resize(kMaxExplanations);
+  return found;
 }
 
-std::vector<Explanation> explain_by_mistakes(const Evidence& evidence,
-                                             const Ratios& against_truth) {
+/// A mistake made everywhere, or else where it fails.
+std::vector<Explanation> answers(const std::vector<TriedMistake>& all, const Fit& without,
+                                 const Question& question) {
+  auto found = answers(all, without, question, true);
+  return found.empty() ? answers(all, without, question, false) : found;
+}
+
+std::vector<Explanation> explain_by_mistakes(const Evidence& evidence, const Fit& without) {
+  if (count_failing_numbers(evidence) < kEnough) return {};
   const std::vector<TriedMistake> all = try_mistakes(evidence);
-  auto together = best_of(
-      all, against_truth, explains_all, [](const Ratios& r) { return r.both(); }, "");
-  if (!together.empty() || evidence.out.rows() == 0 || evidence.lse.rows() == 0) return together;
+  auto together =
+      answers(all, without, {explains_all, [](const Fit& with) { return with.error(); }, ""});
+  if (!together.empty() || without.out.count() == 0 || without.lse.count() == 0) return together;
 
   // Perhaps two mistakes at once, one in each quantity.
-  std::vector<Explanation> apart;
-  if (!(against_truth.out <= 1)) {
-    apart = best_of(
-        all, against_truth, explains_out, [](const Ratios& r) { return r.out; }, "out: ");
-  }
-  if (!(against_truth.lse <= 1)) {
-    for (Explanation& more : best_of(
-             all, against_truth, explains_lse, [](const Ratios& r) { return r.lse; }, "lse: ")) {
-      apart.push_back(std::move(more));
-    }
+  auto apart = answers(all, without,
+                       {explains_out, [](const Fit& with) { return with.out.rms(); }, "out: "});
+  for (Explanation& more : answers(
+           all, without, {explains_lse, [](const Fit& with) { return with.lse.rms(); }, "lse: "})) {
+    apart.push_back(std::move(more));
   }
   return apart;
 }
 
-std::string describe_rows(const WrongResult& wrong, const FailingRows& failing) {
+/// Whether numbers tell mistakes apart: where the inputs hold NaN, every mistake that lets it in
+/// makes the same one.
+bool can_tell_apart(const WrongResult& wrong, const FailingRows& failing) {
+  if (failing.out.has_numbers() || failing.lse.has_numbers()) return true;
+  return inputs_are_finite(wrong.setup);
+}
+
+std::string describe_rows(const WrongResult& wrong, const FailingPart& part) {
   std::vector<Index> rows;
-  for (const Index i : failing.rows) rows.push_back(wrong.truth.rows[static_cast<std::size_t>(i)]);
+  for (const Index i : part.rows()) rows.push_back(wrong.truth.rows[static_cast<std::size_t>(i)]);
   std::string text =
       fmt::format("{} ({} of {} judged", list_in_words(rows), rows.size(), wrong.truth.rows.size());
   if (wrong.rank != nullptr && wrong.setup.anchor_rows > 0 && !rows.empty()) {
@@ -167,18 +139,30 @@ std::string describe_rows(const WrongResult& wrong, const FailingRows& failing) 
     if (rows.front() >= anchor)
       text += fmt::format(", all in the block, which begins at {}", anchor);
   }
+  if (part.together) text += ", none over its budget alone, but all together";
   return text + ")";
 }
 
-std::string describe_heads(const WrongResult& wrong, const FailingRows& failing) {
-  if (failing.heads.size() == wrong.truth.heads.size()) {
-    return fmt::format("all {}", failing.heads.size());
-  }
+std::string describe_heads(const WrongResult& wrong, const FailingPart& part) {
+  const std::vector<Index> places = part.heads();
+  if (places.size() == wrong.truth.heads.size()) return fmt::format("all {}", places.size());
   std::vector<Index> heads;
-  for (const Index h : failing.heads) {
-    heads.push_back(wrong.truth.heads[static_cast<std::size_t>(h)]);
-  }
+  for (const Index h : places) heads.push_back(wrong.truth.heads[static_cast<std::size_t>(h)]);
   return list_in_words(heads);
+}
+
+/// Where out and lse fail; one place if both fail alike.
+std::vector<WrongPlace> describe_places(const WrongResult& wrong, const FailingRows& failing) {
+  std::vector<WrongPlace> places;
+  for (const auto& [name, part] : {std::pair{"out", &failing.out}, {"lse", &failing.lse}}) {
+    if (part->pairs.empty()) continue;
+    places.push_back({name, describe_rows(wrong, *part), describe_heads(wrong, *part)});
+  }
+  if (places.size() == 2 && places[0].rows == places[1].rows &&
+      places[0].heads == places[1].heads) {
+    places = {{"out and lse", places[0].rows, places[0].heads}};
+  }
+  return places;
 }
 
 }  // namespace
@@ -198,14 +182,24 @@ std::string list_in_words(const std::vector<Index>& numbers) {
   return text;
 }
 
+std::string Diagnosis::quantities() const {
+  std::vector<std::string> names;
+  for (const WrongPlace& place : places) names.push_back(place.quantity);
+  return fmt::format("{}", fmt::join(names, " and "));
+}
+
 std::string Diagnosis::text() const {
-  std::string where = quantities + " wrong";
-  if (!rows.empty()) where += fmt::format(" in rows {}, heads {}", rows, heads);
+  std::string where;
+  for (const WrongPlace& place : places) {
+    if (!where.empty()) where += "; ";
+    where += place.quantity + " wrong";
+    if (!place.rows.empty()) where += fmt::format(" in rows {}, heads {}", place.rows, place.heads);
+  }
   if (explanations.empty()) return where + ": unknown pattern.";
   std::string text = where + ". It looks like:";
   for (const Explanation& explanation : explanations) {
     text += fmt::format("\n  {}", explanation.mistake);
-    if (error > 0) {
+    if (error > 0 && error < kVeryFar) {
       text += fmt::format(" (with it the error is {:.3g} of the budget, against the truth {:.3g})",
                           explanation.error, error);
     }
@@ -216,18 +210,17 @@ std::string Diagnosis::text() const {
 Diagnosis diagnose(const WrongResult& wrong) {
   const FailingRows failing = find_failing_rows(wrong);
   Diagnosis diagnosis;
-  diagnosis.quantities = failing.quantities;
-  diagnosis.rows = describe_rows(wrong, failing);
-  diagnosis.heads = describe_heads(wrong, failing);
+  diagnosis.places = describe_places(wrong, failing);
 
   const Evidence evidence = gather_evidence(wrong, failing);
-  const Ratios against_truth = measure(evidence, evidence.truth);
-  diagnosis.error = against_truth.both();
-  // Every mistake that lets a NaN in makes the same NaN: only numbers tell them apart.
-  if (failing.numbers) diagnosis.explanations = explain_by_mistakes(evidence, against_truth);
+  const Fit against_truth = measure(evidence, evidence.truth);
+  diagnosis.error = against_truth.error();
+  if (can_tell_apart(wrong, failing)) {
+    diagnosis.explanations = explain_by_mistakes(evidence, against_truth);
+  }
   if (diagnosis.explanations.empty()) {
-    if (auto pattern = find_pattern(wrong, failing); !pattern.empty()) {
-      diagnosis.explanations = {{std::move(pattern), 0}};
+    for (std::string& pattern : find_patterns(evidence, failing)) {
+      diagnosis.explanations.push_back({std::move(pattern), 0});
       diagnosis.error = 0;
     }
   }

@@ -7,75 +7,94 @@
 namespace apb {
 namespace {
 
-/// Errors of one (row, head), each in units of its tolerance.
-struct PairError {
-  double out = 0;
-  double lse = 0;
-  bool out_non_finite = false;
-  bool lse_non_finite = false;
-};
-
-PairError pair_error(const WrongResult& wrong, Index i, Index h) {
-  PairError error;
-  if (wrong.out.rows() > 0) {
-    const double* candidate = wrong.out.view().at(i, h);
-    const double* truth = wrong.truth.out.view().at(i, h);
-    const Index head_dim = wrong.out.head_dim();
-    error.out = budget_share(row_error(candidate, truth, head_dim), wrong.tolerances.out(i, h));
-    for (Index d = 0; d < head_dim; ++d) {
-      error.out_non_finite |= !std::isfinite(candidate[d]) && std::isfinite(truth[d]);
+/// All pairs of out, failing or not.
+std::vector<FailingPair> out_pairs(const WrongResult& wrong) {
+  std::vector<FailingPair> pairs;
+  const Index head_dim = wrong.out.head_dim();
+  for (Index i = 0; i < wrong.out.rows(); ++i) {
+    for (Index h = 0; h < wrong.out.heads(); ++h) {
+      const double* candidate = wrong.out.view().at(i, h);
+      const double* truth = wrong.truth.out.view().at(i, h);
+      FailingPair pair{
+          i, h, budget_share(row_error(candidate, truth, head_dim), wrong.tolerances.out(i, h)),
+          false};
+      for (Index d = 0; d < head_dim; ++d) {
+        pair.non_finite |= !std::isfinite(candidate[d]) && std::isfinite(truth[d]);
+      }
+      pairs.push_back(pair);
     }
   }
-  if (wrong.lse.rows() > 0) {
-    error.lse = budget_share(element_error(wrong.lse(i, h), wrong.truth.lse(i, h)),
-                             wrong.tolerances.lse(i, h));
-    error.lse_non_finite =
-        !std::isfinite(wrong.lse(i, h)) && !(error.lse <= 1);  // -inf may be right
-  }
-  return error;
+  return pairs;
 }
 
-/// All pairs whose errors are not within `limit`.
-FailingRows pairs_over(const WrongResult& wrong, double limit) {
-  std::set<Index> rows;
-  std::set<Index> heads;
-  FailingRows failing;
-  bool out_fails = false;
-  bool lse_fails = false;
-  for (Index i = 0; i < wrong.truth.lse.rows(); ++i) {
-    for (Index h = 0; h < wrong.truth.lse.cols(); ++h) {
-      const PairError error = pair_error(wrong, i, h);
-      if (error.out <= limit && error.lse <= limit) continue;
-      rows.insert(i);
-      heads.insert(h);
-      const bool wrong_out = !(error.out <= limit);
-      const bool wrong_lse = !(error.lse <= limit);
-      out_fails |= wrong_out;
-      lse_fails |= wrong_lse;
-      failing.numbers |=
-          (wrong_out && !error.out_non_finite) || (wrong_lse && !error.lse_non_finite);
-      failing.out_non_finite |= error.out_non_finite;
-      failing.lse_non_finite |= error.lse_non_finite;
+std::vector<FailingPair> lse_pairs(const WrongResult& wrong) {
+  std::vector<FailingPair> pairs;
+  for (Index i = 0; i < wrong.lse.rows(); ++i) {
+    for (Index h = 0; h < wrong.lse.cols(); ++h) {
+      const double error = budget_share(element_error(wrong.lse(i, h), wrong.truth.lse(i, h)),
+                                        wrong.tolerances.lse(i, h));
+      const bool non_finite =
+          !std::isfinite(wrong.lse(i, h)) && !(error <= 1);  // -inf may be right
+      pairs.push_back({i, h, error, non_finite});
     }
   }
-  failing.rows.assign(rows.begin(), rows.end());
-  failing.heads.assign(heads.begin(), heads.end());
-  failing.quantities = out_fails && lse_fails ? "out and lse" : out_fails ? "out" : "lse";
-  return failing;
+  return pairs;
+}
+
+std::vector<FailingPair> pairs_over(const std::vector<FailingPair>& pairs, double limit) {
+  std::vector<FailingPair> over;
+  std::copy_if(pairs.begin(), pairs.end(), std::back_inserter(over),
+               [&](const FailingPair& pair) { return !(pair.error <= limit); });
+  return over;
+}
+
+/// Those over their budget, or else, if the quantity fails, those with the largest errors.
+FailingPart failing_part(const std::vector<FailingPair>& pairs, bool fails) {
+  if (!fails) return {};
+  FailingPart part{pairs_over(pairs, 1), false};
+  if (!part.pairs.empty()) return part;
+  double largest = 0;
+  for (const FailingPair& pair : pairs) largest = std::max(largest, pair.error);
+  return {pairs_over(pairs, largest / 2), true};
+}
+
+std::vector<Index> ascending(const std::vector<FailingPair>& pairs, Index FailingPair::*place) {
+  std::set<Index> places;
+  for (const FailingPair& pair : pairs) places.insert(pair.*place);
+  return {places.begin(), places.end()};
+}
+
+std::vector<Index> united(const std::vector<Index>& a, const std::vector<Index>& b) {
+  std::vector<Index> all;
+  std::set_union(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(all));
+  return all;
 }
 
 }  // namespace
 
+std::vector<Index> FailingPart::rows() const {
+  return ascending(pairs, &FailingPair::row);
+}
+std::vector<Index> FailingPart::heads() const {
+  return ascending(pairs, &FailingPair::head);
+}
+bool FailingPart::has_numbers() const {
+  return std::any_of(pairs.begin(), pairs.end(), [](const auto& pair) { return !pair.non_finite; });
+}
+bool FailingPart::has_non_finite() const {
+  return std::any_of(pairs.begin(), pairs.end(), [](const auto& pair) { return pair.non_finite; });
+}
+
+std::vector<Index> FailingRows::rows() const {
+  return united(out.rows(), lse.rows());
+}
+std::vector<Index> FailingRows::heads() const {
+  return united(out.heads(), lse.heads());
+}
+
 FailingRows find_failing_rows(const WrongResult& wrong) {
-  FailingRows failing = pairs_over(wrong, 1);
-  if (!failing.rows.empty()) return failing;
-  double worst = 0;
-  for (Index i = 0; i < wrong.truth.lse.rows(); ++i) {
-    for (Index h = 0; h < wrong.truth.lse.cols(); ++h) {
-      worst = std::max(worst, pair_error(wrong, i, h).out);
-    }
-  }
-  return pairs_over(wrong, worst / 2);
+  return {failing_part(out_pairs(wrong), wrong.out_fails),
+          failing_part(lse_pairs(wrong), wrong.lse_fails)};
 }
 
 HeadsTensor<double> pick(const HeadsTensor<double>& all, const std::vector<Index>& rows,

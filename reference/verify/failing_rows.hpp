@@ -1,8 +1,7 @@
 #pragma once
 /// \file
-/// Which rows and heads of a wrong result fail.
+/// Which rows and heads of a wrong result fail, each quantity for itself.
 
-#include <string>
 #include <vector>
 
 #include "reference/core/matrix.hpp"
@@ -10,18 +9,33 @@
 
 namespace apb {
 
-/// Places in the wrong result's truth (not row numbers), ascending.
-struct FailingRows {
-  std::vector<Index> rows;
-  std::vector<Index> heads;
-  std::string quantities;       ///< "out", "lse" or "out and lse"
-  bool numbers = false;         ///< some wrong values are numbers
-  bool out_non_finite = false;  ///< out holds NaN or infinity where the truth does not
-  bool lse_non_finite = false;  ///< lse does
+/// One (row, head) that fails.
+struct FailingPair {
+  Index row = 0;   ///< places in the wrong result's truth, not row numbers
+  Index head = 0;  ///< as row
+  double error = 0;
+  bool non_finite = false;  ///< NaN or infinity, where the truth is neither or another
 };
 
-/// Rows over their tolerance. If no single row is (only all together), those with the largest
-/// error: at least half of the worst.
+/// Where one quantity fails.
+struct FailingPart {
+  std::vector<FailingPair> pairs;  ///< row by row; none: it is right, or not given
+  bool together = false;  ///< no pair alone is over its budget: those of at least half the largest
+
+  [[nodiscard]] std::vector<Index> rows() const;   ///< places, ascending
+  [[nodiscard]] std::vector<Index> heads() const;  ///< places, ascending
+  [[nodiscard]] bool has_numbers() const;          ///< some wrong values are numbers
+  [[nodiscard]] bool has_non_finite() const;       ///< some are NaN or infinite
+};
+
+struct FailingRows {
+  FailingPart out;
+  FailingPart lse;
+
+  [[nodiscard]] std::vector<Index> rows() const;   ///< of both
+  [[nodiscard]] std::vector<Index> heads() const;  ///< of both
+};
+
 [[nodiscard]] FailingRows find_failing_rows(const WrongResult& wrong);
 
 /// Some rows and heads, by their places.

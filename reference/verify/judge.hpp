@@ -13,6 +13,7 @@
 #include "reference/core/matrix.hpp"
 #include "reference/verify/budget.hpp"
 #include "reference/verify/diagnosis.hpp"
+#include "reference/verify/field_checks.hpp"
 
 namespace apb {
 
@@ -42,6 +43,13 @@ struct RankDiagnosis {
   Diagnosis diagnosis;
 };
 
+/// What others would have said of a rank's out.
+struct RankFieldChecks {
+  int rank = 0;
+  std::string quantity;  ///< "out", "decode merged out", …
+  FieldChecks checks;
+};
+
 /// How much of a case was judged.
 struct Coverage {
   std::vector<int> ranks;       ///< with a verdict on their prefill
@@ -56,7 +64,8 @@ struct Judgement {
   std::vector<Verdict> verdicts;
   std::vector<NotJudged> not_judged;
   std::vector<RankDiagnosis> diagnoses;
-  Coverage coverage;     ///< of a candidate file
+  std::vector<RankFieldChecks> field_checks;  ///< of every out that was judged
+  Coverage coverage;                          ///< of a candidate file
   std::string declared;  ///< what the candidate declares beyond its types, in words; mostly empty
   std::string mismatch;  ///< of the candidate's precision and the case's, in words; mostly empty
 
@@ -86,7 +95,8 @@ struct JudgeOptions {
 void require_quantities(Judgement& judgement, const std::vector<std::string>& required);
 
 /// Verdicts on out and lse of some rows, and a diagnosis if one fails.
-/// \param case_file,rank for the diagnosis: whose prefill it is; null for other attention
+/// \param case_file,rank for the diagnosis: whose prefill it is; rank is null for a query pass, and
+///                      both are for attention of no case
 struct AttentionSubject {
   const AttentionSetup& setup;
   const CaseFile* case_file = nullptr;

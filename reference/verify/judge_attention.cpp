@@ -27,7 +27,7 @@ Diagnosis diagnose_attention(const AttentionSubject& subject, const WrongResult&
                              const std::vector<BudgetCheck>& failed) {
   Diagnosis diagnosis;
   if (explained_by_rounded_inputs(subject, wrong)) {
-    diagnosis.quantities = wrong.lse.rows() == 0 ? "out" : "out and lse";
+    diagnosis.places = {{wrong.lse.rows() == 0 ? "out" : "out and lse", "", ""}};
     diagnosis.explanations = {
         {fmt::format("right for inputs rounded to {}, but the case's are {}",
                      to_string(subject.compute_type), to_string(subject.case_file->value_type)),
@@ -41,7 +41,7 @@ Diagnosis diagnose_attention(const AttentionSubject& subject, const WrongResult&
   const auto bias = fails(kOutBias);
   const bool rows_are_right = fails(kOutWorstRow) == failed.end() && fails(kLse) == failed.end();
   if (bias == failed.end() || !rows_are_right) return diagnose(wrong);
-  diagnosis.quantities = "out";
+  diagnosis.places = {{"out", "", ""}};
   diagnosis.explanations = {{bias->worst.candidate < 0
                                  ? "out is cut off towards zero, not rounded to nearest"
                                  : "out is rounded away from zero, not to nearest",
@@ -91,11 +91,24 @@ void judge_attention(const AttentionSubject& subject, int rank, const std::strin
                                   check.name == kOutBias ? bias_in_words(check) : ""});
     if (!check.pass()) failed.push_back(check);
   }
+  if (out.rows() > 0) {
+    const ValueType type =
+        subject.case_file != nullptr ? subject.case_file->value_type : subject.precision.out_type;
+    judgement.field_checks.push_back({rank, prefix + "out", field_checks(out, truth.out, type)});
+  }
   if (failed.empty()) return;
-  const WrongResult wrong{subject.setup, subject.case_file, subject.rank, truth, out,
-                          lse,           tolerances};
+  const auto of_lse = [](const BudgetCheck& check) { return check.name == kLse; };
+  const WrongResult wrong{subject.setup,
+                          subject.case_file,
+                          subject.rank,
+                          truth,
+                          out,
+                          lse,
+                          tolerances,
+                          !std::all_of(failed.begin(), failed.end(), of_lse),
+                          std::any_of(failed.begin(), failed.end(), of_lse)};
   Diagnosis diagnosis = diagnose_attention(subject, wrong, failed);
-  diagnosis.quantities = prefix + diagnosis.quantities;
+  for (WrongPlace& place : diagnosis.places) place.quantity = prefix + place.quantity;
   judgement.diagnoses.push_back({rank, std::move(diagnosis)});
 }
 

@@ -9,6 +9,7 @@
 #include "reference/core/case/score_query.hpp"
 #include "reference/core/matrix_product.hpp"
 #include "reference/verify/judge_selection.hpp"
+#include "reference/verify/mistakes/wrong_importance.hpp"
 
 namespace apb {
 namespace {
@@ -17,6 +18,8 @@ namespace {
 struct ImportanceTruth {
   Matrix<double> value;
   Matrix<double> tolerance;
+  Matrix<double> scores;  ///< value before pooling
+  Index query_rows = 0;   ///< averaged over; 0 if none are
 };
 
 HeadsTensor<double> absolute(HeadsTensor<double> tensor) {
@@ -38,7 +41,7 @@ ImportanceTruth query_aware_truth(const CaseFile& case_file, const CaseRank& ran
   const double relative = unit_roundoff(compute_type) + terms * 0x1.0p-24;
   const Index pool = case_file.config.pool_kernel;
   return {select_block(scores, rank.layout, pool, counters).importance,
-          relative * max_pool(sizes, pool)};
+          relative * max_pool(sizes, pool), scores, query.rows()};
 }
 
 /// |a| |b|^T.
@@ -61,7 +64,7 @@ ImportanceTruth retaining_truth(const CaseFile& case_file, const CaseRank& rank,
   const double relative = 2 * unit_roundoff(compute_type) + terms * 0x1.0p-24;
   const Index pool = case_file.config.pool_kernel;
   return {select_block(scores, rank.layout, pool, counters).importance,
-          relative * max_pool(sizes, pool)};
+          relative * max_pool(sizes, pool), scores, 0};
 }
 
 /// How far a candidate's element may be from the truth if it was computed within the tolerance and
@@ -73,8 +76,23 @@ double stored_tolerance(double candidate, double truth, double tolerance, ValueT
                            : std::max(tolerance, round_to(stored, truth + tolerance) - truth);
 }
 
-/// The worst element, in units of its own tolerance.
+/// An element's error and how large it may be.
+struct ElementError {
+  double error = 0;
+  double tolerance = 0;
+
+  /// What must be equal (no error allowed, -inf, NaN) is, or is infinitely far.
+  [[nodiscard]] double ratio() const { return error == 0 ? 0 : error / tolerance; }
+};
+
 /// \param stored the case's precision, which importance may be rounded to
+ElementError element_error_of(double found, double expected, double tolerance, ValueType stored) {
+  // Equal too: what overflows in the format that it is stored in.
+  const double error = found == round_to(stored, expected) ? 0 : element_error(found, expected);
+  return {error, stored_tolerance(found, expected, tolerance, stored)};
+}
+
+/// The worst element, in units of its own tolerance.
 Verdict compare_importance(const CaseRank& rank, const Matrix<double>& candidate,
                            const ImportanceTruth& truth, ValueType stored) {
   Verdict verdict{rank.rank, "importance", 0, 0, {}, true, {}};
@@ -83,21 +101,35 @@ Verdict compare_importance(const CaseRank& rank, const Matrix<double>& candidate
     for (Index head = 0; head < candidate.cols(); ++head) {
       const double expected = truth.value(row, head);
       const double found = candidate(row, head);
-      // Equal too: what overflows in the format that it is stored in.
-      const double error = found == round_to(stored, expected) ? 0 : element_error(found, expected);
-      const double tolerance =
-          stored_tolerance(found, expected, truth.tolerance(row, head), stored);
-      // What must be equal (no error allowed, -inf, NaN) is, or is infinitely far.
-      const double ratio = error == 0 ? 0 : error / tolerance;
+      const ElementError element =
+          element_error_of(found, expected, truth.tolerance(row, head), stored);
+      const double ratio = element.ratio();
       if (std::isnan(worst) || !(ratio > worst || std::isnan(ratio))) continue;
       worst = ratio;
-      verdict.error = error;
-      verdict.budget = tolerance;
+      verdict.error = element.error;
+      verdict.budget = element.tolerance;
       verdict.worst = {rank.layout.anchor_rows + row, head, -1, found, expected};
-      verdict.pass = error == 0 || within(error, tolerance);
+      verdict.pass = element.error == 0 || within(element.error, element.tolerance);
     }
   }
   return verdict;
+}
+
+/// A verdict, and a diagnosis if it fails.
+void judge_by_budget(const CaseFile& case_file, const CaseRank& rank,
+                     const Matrix<double>& candidate, const ImportanceTruth& truth,
+                     Judgement& judgement) {
+  const ValueType stored = case_file.value_type;
+  judgement.verdicts.push_back(compare_importance(rank, candidate, truth, stored));
+  if (judgement.verdicts.back().pass) return;
+  judgement.diagnoses.push_back(
+      {rank.rank, explain_importance(
+                      {case_file.config, rank.layout, truth.scores, truth.value, truth.query_rows},
+                      [&](Index row, Index head, double expected) {
+                        return element_error_of(candidate(row, head), expected,
+                                                truth.tolerance(row, head), stored)
+                            .ratio();
+                      })});
 }
 
 /// Exact compressors: the best of the roundings that a candidate may have stored.
@@ -109,7 +141,7 @@ Verdict compare_exact(const CaseFile& case_file, const CaseRank& rank,
                                ValueType::kFloat32, ValueType::kFloat64}) {
     const Matrix<double> rounded =
         rank.importance.unaryExpr([&](double value) { return round_to(type, value); });
-    Verdict verdict = compare_importance(rank, given, {rounded, zero}, ValueType::kFloat64);
+    Verdict verdict = compare_importance(rank, given, {rounded, zero, {}, 0}, ValueType::kFloat64);
     if (!best || (verdict.pass && !best->pass)) best = std::move(verdict);
   }
   return *best;
@@ -133,18 +165,16 @@ void judge_importance(const CaseFile& case_file, const CaseRank& rank,
     case Compressor::kQueryAware: {
       const auto query = score_query(case_file, rank);
       if (!query || query->rows() == 0) return not_judged("the case holds no score_query");
-      judgement.verdicts.push_back(
-          compare_importance(rank, *given.importance,
-                             query_aware_truth(case_file, rank, *query, candidate.compute_type),
-                             case_file.value_type));
+      judge_by_budget(case_file, rank, *given.importance,
+                      query_aware_truth(case_file, rank, *query, candidate.compute_type),
+                      judgement);
       return;
     }
     case Compressor::kRetainingHead:
       if (!rank.retaining) return not_judged("the case holds no retaining_input");
-      judgement.verdicts.push_back(compare_importance(
-          rank, *given.importance,
-          retaining_truth(case_file, rank, *rank.retaining, candidate.compute_type),
-          case_file.value_type));
+      judge_by_budget(case_file, rank, *given.importance,
+                      retaining_truth(case_file, rank, *rank.retaining, candidate.compute_type),
+                      judgement);
       return;
     case Compressor::kNone:
       break;

@@ -6,26 +6,10 @@
 #include <set>
 
 #include "reference/attention/selection.hpp"
+#include "reference/verify/mistakes/wrong_selection.hpp"
 
 namespace apb {
 namespace {
-
-/// Exact selection on given importance.
-HeadPositions exact_selection(const CaseRank& rank, const Matrix<double>& importance) {
-  HeadPositions selected;
-  const Index first = rank.layout.candidate_begin - rank.layout.block_begin;
-  for (Index head = 0; head < importance.cols(); ++head) {
-    std::vector<double> candidates;
-    for (Index row = first; row < importance.rows(); ++row) {
-      candidates.push_back(importance(row, head));
-    }
-    std::int64_t nan_count = 0;
-    auto kept = select_top_k<double>(candidates, rank.layout.num_kept, nan_count);
-    for (Index& position : kept) position += rank.layout.candidate_begin;
-    selected.push_back(std::move(kept));
-  }
-  return selected;
-}
 
 /// What is wrong with the lists, counted over heads.
 struct Faults {
@@ -83,76 +67,6 @@ Faults find_faults(const CaseRank& rank, Index doc_len, const HeadPositions& kep
   return faults;
 }
 
-HeadPositions shifted(HeadPositions positions, Index by) {
-  for (auto& head : positions) {
-    for (Index& position : head) position += by;
-  }
-  return positions;
-}
-
-HeadPositions sorted(HeadPositions positions) {
-  for (auto& head : positions) std::sort(head.begin(), head.end());
-  return positions;
-}
-
-/// The same number of positions, by other rules.
-HeadPositions selection_of_negated(const CaseRank& rank, const Matrix<double>& importance) {
-  return exact_selection(rank, -importance);
-}
-
-/// Ties go to the later position: the exact selection read from the block's end.
-HeadPositions selection_with_late_ties(const CaseRank& rank, const Matrix<double>& importance) {
-  HeadPositions selected;
-  const Index first = rank.layout.candidate_begin - rank.layout.block_begin;
-  for (Index head = 0; head < importance.cols(); ++head) {
-    std::vector<double> backwards;
-    for (Index row = importance.rows() - 1; row >= first; --row) {
-      backwards.push_back(importance(row, head));
-    }
-    std::int64_t nan_count = 0;
-    auto kept = select_top_k<double>(backwards, rank.layout.num_kept, nan_count);
-    for (Index& place : kept) place = rank.layout.block_end() - 1 - place;
-    std::reverse(kept.begin(), kept.end());
-    selected.push_back(std::move(kept));
-  }
-  return selected;
-}
-
-std::vector<Explanation> explain_selection(const CaseRank& rank, const HeadPositions& kept,
-                                           const HeadPositions& expected,
-                                           const Matrix<double>& importance) {
-  struct Hypothesis {
-    std::string text;
-    HeadPositions positions;
-  };
-  const RankLayout& layout = rank.layout;
-  const std::vector<Hypothesis> hypotheses{
-      {"kept positions off by one: each is one too high", shifted(expected, 1)},
-      {"kept positions off by one: each is one too low", shifted(expected, -1)},
-      {"kept positions count from the block's first token, not the document's",
-       shifted(expected, -layout.block_begin)},
-      {"kept positions count from the first candidate, not the document's first token",
-       shifted(expected, -layout.candidate_begin)},
-      {"kept positions count the rank's rows, anchor included",
-       shifted(expected, layout.anchor_rows - layout.block_begin)},
-      {"the lowest importance is kept, not the highest", selection_of_negated(rank, importance)},
-      {"ties go to the higher position", selection_with_late_ties(rank, importance)},
-  };
-  std::vector<Explanation> explanations;
-  if (sorted(kept) == expected) {
-    return {{"the right positions, but they do not ascend", 0}};
-  }
-  for (const auto& [text, positions] : hypotheses) {
-    bool same = positions != expected;
-    for (std::size_t head = 0; same && head < expected.size(); ++head) {
-      same = std::set(kept[head].begin(), kept[head].end()) ==
-             std::set(positions[head].begin(), positions[head].end());
-    }
-    if (same) explanations.push_back({text, 0});
-  }
-  return explanations;
-}
-
 std::string note_of(const Faults& faults, bool own_importance) {
   std::string note = own_importance ? "on the candidate's importance" : "on the case's importance";
   if (faults.wrong_picks() > 0) {
@@ -171,6 +85,22 @@ std::string note_of(const Faults& faults, bool own_importance) {
 }
 
 }  // namespace
+
+HeadPositions exact_selection(const CaseRank& rank, const Matrix<double>& importance) {
+  HeadPositions selected;
+  const Index first = rank.layout.candidate_begin - rank.layout.block_begin;
+  for (Index head = 0; head < importance.cols(); ++head) {
+    std::vector<double> candidates;
+    for (Index row = first; row < importance.rows(); ++row) {
+      candidates.push_back(importance(row, head));
+    }
+    std::int64_t nan_count = 0;
+    auto kept = select_top_k<double>(candidates, rank.layout.num_kept, nan_count);
+    for (Index& position : kept) position += rank.layout.candidate_begin;
+    selected.push_back(std::move(kept));
+  }
+  return selected;
+}
 
 void judge_selection(const CaseFile& case_file, const CaseRank& rank, const CandidateRank& given,
                      Judgement& judgement) {
@@ -193,8 +123,8 @@ void judge_selection(const CaseFile& case_file, const CaseRank& rank, const Cand
                                 note_of(faults, own_importance)});
   if (faults.total() == 0) return;
   Diagnosis diagnosis;
-  diagnosis.quantities = "kept_positions";
-  diagnosis.explanations = explain_selection(rank, kept, expected, importance);
+  diagnosis.places = {{"kept_positions", "", ""}};
+  diagnosis.explanations = explain_selection({rank, importance, expected}, kept);
   judgement.diagnoses.push_back({rank.rank, std::move(diagnosis)});
 }
 

@@ -34,4 +34,7 @@ void judge_importance(const CaseFile& case_file, const CaseRank& rank,
 void judge_selection(const CaseFile& case_file, const CaseRank& rank, const CandidateRank& given,
                      Judgement& judgement);
 
+/// The exact selection on some importance, [block_rows, num_kv_heads]: per KV head, ascending.
+[[nodiscard]] HeadPositions exact_selection(const CaseRank& rank, const Matrix<double>& importance);
+
 }  // namespace apb

@@ -95,14 +95,17 @@ def check_plugins(bench: Bench, example: Path, wrong: Path) -> None:
         "tail": "block rows miss keys of the passing block: the last 3 of 2100 keys",
         "scale": "softmax scale missing",
         "base2": "lse in base 2",
-        "batch": "NaN or infinity",
-        "nothing": "NaN or infinity",
+        "batch": "rows never written: every element of out is NaN, and lse is NaN",
+        "nothing": "rows never written: every element of out is NaN, and lse is NaN",
     }
     for fault, words in faults.items():
         result = bench.verify("--plugin", wrong, env={"APB_WRONG": fault}, timeout=120)
         checks.equal(result.status, 1, f"plug-in with fault {fault}", result)
         checks.that(words in result.out.decode(), f"plug-in with fault {fault}: must say: {words}",
                     result.out.decode()[-1500:])
+        if fault in ("tail", "scale"):
+            checks.that("wrong shapes others would have passed: allclose(1e-2, 1e-2) " in result.out.decode(),
+                        "what others would have said of its shapes", result.out.decode()[-400:])
     result = bench.verify("--plugin", wrong, "--timeout", "3", env={"APB_WRONG": "hang"}, timeout=120)
     checks.equal(result.status, 1, "a plug-in that hangs", result)
     text = result.out.decode()

@@ -156,8 +156,39 @@ def check_diagnosis(bench: Bench) -> None:
         file["rank_1/out"][20, 3, 5] = np.nan
     result = bench.verify(bench.case, bench.changed("nan.h5", spoil), "--json", report)
     checks.equal(result.status, 1, "one NaN", result)
-    checks.that("row 20 head 3 element 5" in result.out.decode(), "the NaN's place", result.out.decode())
+    text = result.out.decode()
+    checks.that("row 20 head 3 element 5" in text, "the NaN's place", text)
+    checks.that("out wrong in rows 20 (1 of 42 judged" in text and "\n  one bad element: NaN at row 20 head 3" in text,
+                "it is called one bad element", text)
     checks.that('"error": "nan"' in report.read_text(), "NaN in JSON is text", report.read_text()[:400])
+
+
+def check_others(bench: Bench) -> None:
+    """What the field's usual checks say of the same out: after a FAIL, on request, and in the JSON."""
+    checks, report = bench.checks, bench.folder / "others.json"
+    title = "What others would have said of the same out"
+    text = bench.verify(bench.case, bench.right).out.decode()
+    checks.that(title not in text, "a PASS does not say it unasked", text)
+    result = bench.verify(bench.case, bench.right, "--others", "--json", report)
+    checks.right(result, "a PASS with --others")
+    lines = result.out.decode().splitlines()
+    at = next((i for i, line in enumerate(lines) if line.startswith(title)), len(lines) - 5)
+    checks.equal(lines[at + 2:at + 5], [f"{rank}     out                 pass 100.00 %        pass 100.00 %        "
+                                        "pass 100.00 %        pass 1.0000" for rank in range(3)], "all say pass", lines[at:])
+
+    def spoil(file: Any) -> None:  # six of 42 * 6 * 16 elements: less than one in a hundred
+        file["rank_1/out"][20, 3, :6] += 1
+    result = bench.verify(bench.case, bench.changed("six.h5", spoil), "--json", report)
+    checks.equal(result.status, 1, "six wrong elements", result)
+    text = result.out.decode()
+    checks.that(title in text and text.splitlines()[-1].startswith("FAIL: "), "a FAIL says it, its last line is its own", text)
+    row = [line for line in text[text.find(title):].splitlines() if line.startswith("1 ")]
+    checks.that(bool(row) and row[0].split()[2:] == ["FAIL", "99.85", "%", "FAIL", "99.85", "%", "pass", "99.85", "%",
+                                                     "pass", row[0].split()[-1]], "two checks fail, two pass", row)
+    others = json.loads(report.read_text())["others"]
+    checks.equal([one["pass"] for one in others[1]["checks"]], [False, False, True, True], "so does the JSON", others[1])
+    checks.equal([one["check"] for one in others[1]["checks"]],
+                 ["allclose(1e-2, 1e-2)", "flashinfer-bench", "99 % within 1e-2", "cosine >= 0.99"], "its names")
 
 
 def check_hidden_nan(bench: Bench, tool: Path) -> None:
@@ -364,6 +395,7 @@ def main() -> None:
         bench = Bench(checks, program(bin_dir, "apb-verify"), Path(name))
         check_pass(bench)
         check_diagnosis(bench)
+        check_others(bench)
         check_hidden_nan(bench, program(bin_dir, "apb-case"))
         check_declared(bench)
         check_sampled_rows(bench)

@@ -19,7 +19,7 @@ std::string verdict_text(const std::string& name, const Judgement& judgement) {
                         verdict.pass ? "right" : "WRONG");
   }
   for (const RankDiagnosis& found : judgement.diagnoses) {
-    text += fmt::format("  {}\n", found.diagnosis.quantities);
+    text += fmt::format("  {}\n", found.diagnosis.quantities());
   }
   return text;
 }

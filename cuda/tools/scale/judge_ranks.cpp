@@ -38,7 +38,7 @@ class Tally {
                                       verdict.error, verdict.budget));
     }
     for (const RankDiagnosis& found : judgement.diagnoses) {
-      print_to_stderr(fmt::format("rank {}: {}\n", rank_, found.diagnosis.quantities));
+      print_to_stderr(fmt::format("rank {}: {}\n", rank_, found.diagnosis.quantities()));
     }
   }
   [[nodiscard]] bool right() const { return right_; }

@@ -32,6 +32,7 @@ struct VerifyOptions {
   std::optional<Index> num_rows;
   std::optional<Index> seed;
   std::optional<double> timeout_s;
+  bool others = false;
 
   [[nodiscard]] std::uint64_t seed_or_default() const {
     return static_cast<std::uint64_t>(seed.value_or(0));
@@ -56,6 +57,9 @@ void add_options(CLI::App& app, VerifyOptions& options) {
       ->check(whole_number(1, kMaxRows));
   app.add_option("--seed", options.seed, "of the sample and of the plug-in's inputs (default: 0)")
       ->check(whole_number(0, kMaxSeed));
+  app.add_flag("--others", options.others,
+               "also say what the field's usual checks say of the same out; after a FAIL they are "
+               "said anyway");
   writes_file(
       app.add_option("--json", options.json_path, "also write all verdicts into this file"));
 }
@@ -118,7 +122,7 @@ ExitStatus verify_plugin(const VerifyOptions& options) {
   }
   end_progress();
   write_json(options, plugin_json(results));
-  fmt::print("{}", plugin_text(results));
+  fmt::print("{}", plugin_text(results, options.others));
   const bool pass = std::all_of(results.begin(), results.end(),
                                 [](const ShapeResult& result) { return result.pass(); });
   return pass ? ExitStatus::kRight : ExitStatus::kCheckFailed;
@@ -137,7 +141,7 @@ ExitStatus verify_candidate(const VerifyOptions& options) {
   require_quantities(judgement, options.required);
   end_progress();
   write_json(options, judgement_json(judgement));
-  fmt::print("{}", judgement_text(judgement));
+  fmt::print("{}", judgement_text(judgement, options.others));
   return judgement.pass() ? ExitStatus::kRight : ExitStatus::kCheckFailed;
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -69,19 +70,31 @@ nlohmann::json diagnosis_json(const RankDiagnosis& one) {
     explanations.push_back(
         {{"mistake", explanation.mistake}, {"error_in_budgets", number(explanation.error)}});
   }
+  nlohmann::json places = nlohmann::json::array();
+  for (const WrongPlace& place : diagnosis.places) {
+    places.push_back({{"quantity", place.quantity}, {"rows", place.rows}, {"heads", place.heads}});
+  }
   return {{"rank", one.rank},
-          {"quantities", diagnosis.quantities},
-          {"rows", diagnosis.rows},
-          {"heads", diagnosis.heads},
+          {"places", std::move(places)},
           {"error_in_budgets", number(diagnosis.error)},
           {"explanations", std::move(explanations)}};
+}
+
+nlohmann::json field_checks_json(const RankFieldChecks& one) {
+  nlohmann::json checks = nlohmann::json::array();
+  for (const FieldCheck& check : one.checks) {
+    checks.push_back(
+        {{"check", check.name}, {"pass", check.pass}, {"figure", number(check.figure)}});
+  }
+  return {{"rank", one.rank}, {"quantity", one.quantity}, {"checks", std::move(checks)}};
 }
 
 nlohmann::json results_json(const Judgement& judgement) {
   nlohmann::json json{{"pass", judgement.pass()},
                       {"verdicts", nlohmann::json::array()},
                       {"not_judged", nlohmann::json::array()},
-                      {"diagnoses", nlohmann::json::array()}};
+                      {"diagnoses", nlohmann::json::array()},
+                      {"others", nlohmann::json::array()}};
   for (const Verdict& verdict : judgement.verdicts) {
     json["verdicts"].push_back(verdict_json(verdict));
   }
@@ -91,6 +104,9 @@ nlohmann::json results_json(const Judgement& judgement) {
   }
   for (const RankDiagnosis& one : judgement.diagnoses) {
     json["diagnoses"].push_back(diagnosis_json(one));
+  }
+  for (const RankFieldChecks& one : judgement.field_checks) {
+    json["others"].push_back(field_checks_json(one));
   }
   return json;
 }
@@ -106,6 +122,57 @@ std::string coverage_text(const Coverage& coverage) {
     text += fmt::format(", {} of {} rows", coverage.rows, coverage.rows_of_ranks);
   }
   return coverage.decode ? text + ", and decode" : text;
+}
+
+/// "pass 99.98 %" or "FAIL 0.9871". Digits of shares are cut off, so that only all is 100 %.
+std::string check_text(const FieldCheck& check, bool is_cosine) {
+  return fmt::format("{} {}", check.pass ? "pass" : "FAIL",
+                     is_cosine ? fmt::format("{:.4f}", check.figure)
+                               : fmt::format("{:.2f} %", std::floor(check.figure * 1e4) / 100));
+}
+
+/// What others would have said: a line a rank.
+std::string others_text(const std::vector<RankFieldChecks>& all) {
+  if (all.empty()) return "";
+  std::string text =
+      "\nWhat others would have said of the same out (elements that are near enough):\n";
+  const auto add_row = [&](const std::string& rank, const std::string& quantity, auto cell) {
+    text += fmt::format("{:<5} {:<19}", rank, quantity);
+    for (std::size_t i = 0; i < kFieldCheckNames.size(); ++i) {
+      text += fmt::format(" {:<20}", cell(i));
+    }
+    text = text.substr(0, text.find_last_not_of(' ') + 1) + '\n';
+  };
+  add_row("rank", "quantity", [](std::size_t i) { return std::string(kFieldCheckNames[i]); });
+  for (const RankFieldChecks& one : all) {
+    add_row(rank_name(one.rank), one.quantity, [&](std::size_t i) {
+      return check_text(one.checks[i], i + 1 == kFieldCheckNames.size());
+    });
+  }
+  return text;
+}
+
+/// How many of the wrong shapes, or of the right ones, each of the field's checks would have
+/// passed.
+std::string others_count(const std::vector<ShapeResult>& results, bool of_wrong) {
+  int shapes = 0;
+  std::array<int, kFieldCheckNames.size()> passed{};
+  for (const ShapeResult& result : results) {
+    if (result.ending != PluginEnding::kOk || result.judgement.pass() == of_wrong) continue;
+    ++shapes;
+    for (std::size_t i = 0; i < passed.size(); ++i) {
+      const auto& all = result.judgement.field_checks;
+      passed[i] +=
+          std::all_of(all.begin(), all.end(), [&](const auto& one) { return one.checks[i].pass; });
+    }
+  }
+  if (shapes == 0) return "";
+  std::string text = fmt::format("Of {} {} shapes others would have passed:", shapes,
+                                 of_wrong ? "wrong" : "right");
+  for (std::size_t i = 0; i < passed.size(); ++i) {
+    text += fmt::format("{} {} {}", i == 0 ? "" : ",", kFieldCheckNames[i], passed[i]);
+  }
+  return text + '\n';
 }
 
 /// What out alone does not show.
@@ -132,7 +199,7 @@ std::string ending_name(const ShapeResult& result) {
 
 }  // namespace
 
-std::string judgement_text(const Judgement& judgement) {
+std::string judgement_text(const Judgement& judgement, bool with_others) {
   std::string text = fmt::format("{:<5} {:<26} {:>9} {:>9}  {:<4}  {:<30} {}\n", "rank", "quantity",
                                  "error", "budget", "", "worst at", "candidate there");
   for (const Verdict& verdict : judgement.verdicts) text += row_text(verdict);
@@ -147,6 +214,7 @@ std::string judgement_text(const Judgement& judgement) {
   for (const RankDiagnosis& one : judgement.diagnoses) {
     text += fmt::format("\nrank {}: {}\n", rank_name(one.rank), one.diagnosis.text());
   }
+  if (with_others || !judgement.pass()) text += others_text(judgement.field_checks);
   const auto failed = std::count_if(judgement.verdicts.begin(), judgement.verdicts.end(),
                                     [](const Verdict& verdict) { return !verdict.pass; });
   if (failed > 0 && !judgement.mismatch.empty()) text += '\n' + judgement.mismatch + '\n';
@@ -171,7 +239,7 @@ nlohmann::json judgement_json(const Judgement& judgement) {
   return json;
 }
 
-std::string plugin_text(const std::vector<ShapeResult>& results) {
+std::string plugin_text(const std::vector<ShapeResult>& results, bool with_others) {
   std::string text;
   std::map<std::string, int> counts;
   for (const ShapeResult& result : results) {
@@ -184,6 +252,7 @@ std::string plugin_text(const std::vector<ShapeResult>& results) {
       text += indented(fmt::format("item {}: {}", one.rank, one.diagnosis.text()));
     }
   }
+  if (with_others || counts["wrong"] > 0) text += others_count(results, counts["wrong"] > 0);
   const std::string_view verdict = counts["wrong"] + counts["failed"] > 0 ? "FAIL"
                                    : counts["unsupported"] > 0 ? "PASS without the unsupported"
                                                                : "PASS";

@@ -79,12 +79,11 @@ Index best_missing_tail(const Evidence& evidence, std::size_t stretch, bool valu
   std::vector<double> errors(static_cast<std::size_t>(keys.key.rows + 1));
   Index pairs = 0;
   // Last rows first: anchor rows come first and see no passing keys.
-  for (Index i = std::ssize(evidence.truth.rows) - 1; i >= 0; --i) {
-    if (keys.visible(evidence.truth.rows[static_cast<std::size_t>(i)]) < keys.key.rows) continue;
-    if (evidence.truth.lse.row(i).hasNaN()) continue;  // tells nothing of how many keys it lost
-    for (Index h = 0; h < std::ssize(evidence.truth.heads) && pairs < kMaxPairs; ++h, ++pairs) {
-      TailOfRow(evidence, keys, i, h).add_errors(values_only, errors);
-    }
+  for (auto place = evidence.failing.rbegin(); place != evidence.failing.rend(); ++place) {
+    if (keys.visible(evidence.row(*place)) < keys.key.rows || pairs == kMaxPairs) continue;
+    if (std::isnan(evidence.truth.lse(place->row, place->head))) continue;  // tells nothing
+    TailOfRow(evidence, keys, place->row, place->head).add_errors(values_only, errors);
+    ++pairs;
   }
   // A NaN never compares as smaller: a broken candidate gives 0.
   return std::min_element(errors.begin(), errors.end()) - errors.begin();

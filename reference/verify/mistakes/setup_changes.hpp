@@ -1,6 +1,7 @@
 #pragma once
 /// \file
-/// What the files of mistakes share: tile heights, and cutting a stretch of keys in two.
+/// What the files of mistakes share: tile heights, cutting stretches of keys, attention row by row
+/// and head by head.
 
 #include <array>
 
@@ -23,5 +24,26 @@ inline constexpr std::array<Index, 4> kTiles{16, 32, 64, 128};
 
 /// Cuts a stretch in two at key `at`; both parts are seen as the whole was.
 void split_stretch(AttentionSetup& setup, std::size_t stretch, Index at);
+
+/// All keys of a setup, one stretch after another, and a range of them.
+[[nodiscard]] Index count_keys(const AttentionSetup& setup);
+
+/// The setup in which no row sees keys [begin, end), counted over all stretches.
+[[nodiscard]] AttentionSetup without_keys(AttentionSetup setup, Index begin, Index end);
+
+/// Keys of a stretch that a row sees.
+[[nodiscard]] Index seen_keys(const KeyStretch& stretch, Index row);
+
+/// Attention of which every row, or every head, has a setup of its own.
+[[nodiscard]] Attention row_by_row(std::function<AttentionSetup(Index row)> setup_of);
+[[nodiscard]] Attention head_by_head(std::function<AttentionSetup(Index head)> setup_of);
+
+/// One head of a tensor, as a tensor of one head.
+[[nodiscard]] HeadsView<const double> one_head(const HeadsView<const double>& view, Index head);
+
+/// exp(scaled score - lse) of the first `seen` keys of a stretch, for one row and head: the keys'
+/// weights if lse is the row's.
+[[nodiscard]] Eigen::VectorXd key_weights(const AttentionSetup& setup, const KeyStretch& stretch,
+                                          Index row, Index head, Index seen, double lse);
 
 }  // namespace apb

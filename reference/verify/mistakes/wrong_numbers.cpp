@@ -1,9 +1,64 @@
 #include "reference/verify/mistakes/wrong_numbers.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numbers>
+#include <set>
+#include <utility>
+
+#include "reference/verify/mistakes/setup_changes.hpp"
 
 namespace apb {
+namespace {
+
+/// What a query head reads if its keys and its values come from KV heads of their own.
+AttentionSetup read_from(const AttentionSetup& right, Index key_head, Index value_head) {
+  AttentionSetup setup = right;
+  for (KeyStretch& stretch : setup.keys) {
+    stretch.key = one_head(stretch.key, key_head);
+    stretch.value = one_head(stretch.value, value_head);
+  }
+  setup.kv_head = [](Index) { return Index{0}; };
+  return setup;
+}
+
+Index swapped(Index head, const std::pair<Index, Index>& two) {
+  if (head == two.first) return two.second;
+  return head == two.second ? two.first : head;
+}
+
+Variant swapped_variant(const AttentionSetup& right, const std::pair<Index, Index>& two, bool keys,
+                        bool values) {
+  const char* what = keys && values ? "keys and values" : keys ? "keys" : "values";
+  return {fmt::format(": {} of KV heads {} and {}", what, two.first, two.second),
+          head_by_head([=, &right](Index head) {
+            const Index own = right.kv_head(head);
+            return read_from(right, keys ? swapped(own, two) : own,
+                             values ? swapped(own, two) : own);
+          })};
+}
+
+}  // namespace
+
+std::vector<Variant> swapped_heads(const Evidence& evidence) {
+  const AttentionSetup& right = evidence.wrong.setup;
+  const Index kv_heads = right.keys.empty() ? 1 : right.keys.front().key.heads;
+  std::set<std::pair<Index, Index>> pairs;
+  for (const PairPlace place : evidence.failing) {
+    const Index own = right.kv_head(evidence.head(place));
+    for (Index other = 0; other < kv_heads; ++other) {
+      if (other != own) pairs.insert(std::minmax(own, other));
+    }
+  }
+  std::vector<Variant> variants;
+  for (const auto& two : pairs) {
+    variants.push_back(swapped_variant(right, two, true, false));
+    variants.push_back(swapped_variant(right, two, false, true));
+    variants.push_back(swapped_variant(right, two, true, true));
+  }
+  return variants;
+}
 
 std::vector<Variant> wrong_head_map(const Evidence& evidence) {
   const AttentionSetup& right = evidence.wrong.setup;
