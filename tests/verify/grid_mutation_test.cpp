@@ -15,7 +15,7 @@
 namespace apb {
 namespace {
 
-constexpr Index kTile = 64;
+constexpr Index kLostTile = 64;
 
 struct GridMutation {
   std::string name;
@@ -63,7 +63,7 @@ auto scaling(double (*scale)(const GridShape&)) {
 
 bool many_keys(const GridShape& shape) {
   const GridLengths& l = shape.lengths;
-  return has_block(shape) ? l.anchor + l.passing + l.block > kTile : l.anchor > kTile;
+  return has_block(shape) ? l.anchor + l.passing + l.block > kLostTile : l.anchor > kLostTile;
 }
 
 const std::vector<GridMutation>& mutations() {
@@ -72,8 +72,8 @@ const std::vector<GridMutation>& mutations() {
        losing([](Index passing, Index j) { return j == passing - 1; }), passes},
       {"a passing key in the middle is lost",
        losing([](Index passing, Index j) { return j == passing / 2; }), passes},
-      {"the first tile of passing keys is lost", losing([](Index, Index j) { return j < kTile; }),
-       passes},
+      {"the first tile of passing keys is lost",
+       losing([](Index, Index j) { return j < kLostTile; }), passes},
       {"the last passing value is read as 0",
        [](GridKernel& kernel) {
          kernel.value_is_zero = [](const GridShape& shape, Place key) {
@@ -125,18 +125,21 @@ const std::vector<GridMutation>& mutations() {
       {"block rows in the tile where the anchor ends miss the passing block",
        seeing([](const GridShape& shape, Place row, Place key, bool right) {
          const Index anchor = shape.lengths.anchor;
-         const bool in_tile = row.segment == Segment::kBlock && anchor % kTile + row.at < kTile;
-         return right && !(in_tile && anchor % kTile > 0 && key.segment == Segment::kPassing);
+         const bool in_tile =
+             row.segment == Segment::kBlock && anchor % kLostTile + row.at < kLostTile;
+         return right && !(in_tile && anchor % kLostTile > 0 && key.segment == Segment::kPassing);
        }),
-       [](const GridShape& shape) { return passes(shape) && shape.lengths.anchor % kTile > 0; }},
+       [](const GridShape& shape) {
+         return passes(shape) && shape.lengths.anchor % kLostTile > 0;
+       }},
       {"anchor rows in the tile where the anchor ends see the passing block",
        seeing([](const GridShape& shape, Place row, Place key, bool right) {
-         const Index whole = shape.lengths.anchor / kTile * kTile;
+         const Index whole = shape.lengths.anchor / kLostTile * kLostTile;
          return right || (row.segment == Segment::kAnchor && row.at >= whole &&
                           key.segment == Segment::kPassing);
        }),
        [](const GridShape& shape) {
-         return shape.lengths.anchor % kTile > 0 && shape.lengths.passing > 0;
+         return shape.lengths.anchor % kLostTile > 0 && shape.lengths.passing > 0;
        }},
       {"query head h reads KV head h % num_kv_heads",
        [](GridKernel& kernel) {
