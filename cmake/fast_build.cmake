@@ -45,7 +45,11 @@ endfunction()
 # such as commands, which parse options and print. It is hardly optimised (sanitized, not at all), which
 # halves the compiler's time.
 function(apb_reuse_quickly)
-  set(level "$<$<COMPILE_LANGUAGE:CXX>:$<IF:$<BOOL:${APB_SANITIZE}>,-O0,-O1>>")
+  if(APB_SANITIZE)
+    set(level "$<$<COMPILE_LANGUAGE:CXX>:-O0>")
+  else()
+    set(level "$<$<COMPILE_LANGUAGE:CXX>:-O1>")
+  endif()
   if(NOT TARGET apb_quick_headers)
     apb_precompile(apb_quick_headers)
     target_compile_options(apb_quick_headers PRIVATE ${level})
