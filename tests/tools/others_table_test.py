@@ -29,7 +29,7 @@ def main() -> None:
         skip("no Python with h5py and numpy")
     checks = Checks()
     example = ROOT / "examples" / "what_others_would_say.py"
-    result = run([python, example, "--bin", Path(bin_dir).resolve(), "--doc-len", "8192", "--rows", "40"], timeout=250)
+    result = run([python, example, "--bin", Path(bin_dir).resolve(), "--doc-len", "4096", "--rows", "24"], timeout=280)
     checks.right(result, "the table of a small document")
     small, shown = rows_of(result.out.decode()), rows_of(PAGE.read_text())
     checks.equal(sorted(small), sorted(shown), "the page shows every mistake", result.out.decode())
