@@ -3,31 +3,40 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <initializer_list>
+#include <span>
 
 namespace apb {
 namespace {
 
+// Cases and candidates.
+constexpr std::array<std::string_view, 17> kOfRank{
+    "doc_pos",     "position",        "query",           "key",           "value",
+    "passing_key", "passing_value",   "passing_doc_pos", "importance",    "kept_positions",
+    "score_query", "retaining_input", "retaining_fc1",   "retaining_fc2", "out",
+    "lse",         "row_index"};
+constexpr std::array<std::string_view, 3> kOfDecode{"query", "out", "lse"};
+constexpr std::array<std::string_view, 4> kOfDecodeRank{"key", "value", "out", "lse"};
+// Weights and heads.
+constexpr std::array<std::string_view, 4> kOfModel{"embedding", "final_norm", "head",
+                                                   "rope_divisors"};
+constexpr std::array<std::string_view, 14> kOfLayer{
+    "attention_norm", "query",    "key",  "value", "query_bias", "key_bias", "value_bias",
+    "output",         "ffn_norm", "gate", "up",    "down",       "fc1",      "fc2"};
+constexpr std::array<std::string_view, 3> kOfTokenizer{"json", "token_bytes", "token_offsets"};
+
 /// A group and its datasets; # stands for a number.
 struct KnownGroup {
   std::string_view name;
-  std::initializer_list<std::string_view> datasets;
+  std::span<const std::string_view> datasets;
 };
 
-const std::array kGroups{
-    // cases and candidates
-    KnownGroup{"rank_#",
-               {"doc_pos", "position", "query", "key", "value", "passing_key", "passing_value",
-                "passing_doc_pos", "importance", "kept_positions", "score_query", "retaining_input",
-                "retaining_fc1", "retaining_fc2", "out", "lse", "row_index"}},
-    KnownGroup{"decode", {"query", "out", "lse"}},
-    KnownGroup{"decode/rank_#", {"key", "value", "out", "lse"}},
-    // weights and heads
-    KnownGroup{"", {"embedding", "final_norm", "head", "rope_divisors"}}, KnownGroup{"layers", {}},
-    KnownGroup{"layers/#",
-               {"attention_norm", "query", "key", "value", "query_bias", "key_bias", "value_bias",
-                "output", "ffn_norm", "gate", "up", "down", "fc1", "fc2"}},
-    KnownGroup{"tokenizer", {"json", "token_bytes", "token_offsets"}}};
+constexpr std::array<KnownGroup, 7> kGroups{{{"rank_#", kOfRank},
+                                             {"decode", kOfDecode},
+                                             {"decode/rank_#", kOfDecodeRank},
+                                             {"", kOfModel},
+                                             {"layers", {}},
+                                             {"layers/#", kOfLayer},
+                                             {"tokenizer", kOfTokenizer}}};
 
 bool is_digit(char letter) {
   return std::isdigit(static_cast<unsigned char>(letter)) != 0;
