@@ -38,20 +38,21 @@ void write(Hdf5Writer& writer, const std::string& name, const Shape& shape,
   writer.write<T>(name, shape, values);
 }
 
+/// Under names that a walk looks at, as those of all files that are read.
 void write_sample(const std::string& path) {
   Hdf5Writer writer(path);
   writer.set_attribute("/", "schema", std::string_view("sample"));
   writer.set_attribute("/", "version", std::int64_t{-7});
   writer.set_attribute("/", "scale", 0.125);
-  writer.create_group("/group");
-  writer.set_attribute("/group", "rows", std::int64_t{3});
-  writer.set_attribute("/group", "list", std::span<const std::int64_t>(kIntegers));
+  writer.create_group("/rank_0");
+  writer.set_attribute("/rank_0", "rows", std::int64_t{3});
+  writer.set_attribute("/rank_0", "list", std::span<const std::int64_t>(kIntegers));
   writer.set_attribute("/", "empty_list", std::span<const std::int64_t>());
-  write(writer, "/group/doubles", {2, 3, 1}, kDoubles);
-  write(writer, "/floats", {4}, kFloats);
-  write(writer, "/integers", {2, 2}, kIntegers);
-  write(writer, "/bytes", {1, 4}, kBytes);
-  write(writer, "/empty", {0, 5}, std::vector<double>{});
+  write(writer, "/rank_0/out", {2, 3, 1}, kDoubles);
+  write(writer, "/embedding", {4}, kFloats);
+  write(writer, "/head", {2, 2}, kIntegers);
+  write(writer, "/final_norm", {1, 4}, kBytes);
+  write(writer, "/rope_divisors", {0, 5}, std::vector<double>{});
   writer.commit();
 }
 
@@ -70,13 +71,13 @@ void read_sample(const std::string& path) {
   (void)reader.string_attribute("schema");
   (void)reader.int_attribute("version");
   (void)reader.double_attribute("scale");
-  (void)reader.int_attribute("/group/rows");
-  (void)reader.int_list_attribute("/group/list");
-  (void)read<double>(reader, "/group/doubles", {2, 3, 1});
-  (void)read<float>(reader, "/floats", {4});
-  (void)read<std::int64_t>(reader, "/integers", {2, 2});
-  (void)read<std::uint8_t>(reader, "/bytes", {1, 4});
-  (void)read<double>(reader, "/empty", {0, 5});
+  (void)reader.int_attribute("/rank_0/rows");
+  (void)reader.int_list_attribute("/rank_0/list");
+  (void)read<double>(reader, "/rank_0/out", {2, 3, 1});
+  (void)read<float>(reader, "/embedding", {4});
+  (void)read<std::int64_t>(reader, "/head", {2, 2});
+  (void)read<std::uint8_t>(reader, "/final_norm", {1, 4});
+  (void)read<double>(reader, "/rope_divisors", {0, 5});
 }
 
 std::string read_bytes(const std::string& path) {
@@ -99,13 +100,13 @@ TEST_CASE("what is written is read back, bit for bit", "[hdf5]") {
   CHECK(reader.string_attribute("schema") == "sample");
   CHECK(reader.int_attribute("version") == -7);
   CHECK(reader.double_attribute("scale") == 0.125);
-  CHECK(bit_equal(read<double>(reader, "/group/doubles", {2, 3, 1}), kDoubles));
-  CHECK(bit_equal(read<float>(reader, "/floats", {4}), kFloats));
-  CHECK(read<std::int64_t>(reader, "/integers", {2, 2}) == kIntegers);
-  CHECK(read<std::uint8_t>(reader, "/bytes", {1, 4}) == kBytes);
-  CHECK(read<double>(reader, "/empty", {0, 5}).empty());
-  CHECK(reader.shape("/group/doubles") == Shape{2, 3, 1});
-  CHECK(reader.shape("/empty") == Shape{0, 5});
+  CHECK(bit_equal(read<double>(reader, "/rank_0/out", {2, 3, 1}), kDoubles));
+  CHECK(bit_equal(read<float>(reader, "/embedding", {4}), kFloats));
+  CHECK(read<std::int64_t>(reader, "/head", {2, 2}) == kIntegers);
+  CHECK(read<std::uint8_t>(reader, "/final_norm", {1, 4}) == kBytes);
+  CHECK(read<double>(reader, "/rope_divisors", {0, 5}).empty());
+  CHECK(reader.shape("/rank_0/out") == Shape{2, 3, 1});
+  CHECK(reader.shape("/rope_divisors") == Shape{0, 5});
 }
 
 TEST_CASE("floats are converted to the type asked for", "[hdf5]") {
@@ -113,7 +114,8 @@ TEST_CASE("floats are converted to the type asked for", "[hdf5]") {
   const std::string path = folder.file("sample.h5");
   write_sample(path);
   const Hdf5Reader reader(path);
-  CHECK(compare(read<float>(reader, "/floats", {4}), read<double>(reader, "/floats", {4})) <= 0);
+  CHECK(compare(read<float>(reader, "/embedding", {4}), read<double>(reader, "/embedding", {4})) <=
+        0);
 }
 
 /// A dataset "halves" of 16-bit floats, as numpy's float16 is stored: 1.5, -0.25, 65504.
@@ -143,13 +145,13 @@ TEST_CASE("floats of any width are floats; integers are not, nor are floats inte
   CHECK(read<double>(Hdf5Reader(halves), "/halves", {3}) == std::vector<double>{1.5, -0.25, 65504});
   const Hdf5Reader reader(path);
   CHECK(refusal([&] {
-          (void)read<double>(reader, "/integers", {2, 2});
-        }) == path + ": /integers = integers: must be floating-point numbers");
+          (void)read<double>(reader, "/head", {2, 2});
+        }) == path + ": /head = integers: must be floating-point numbers");
   CHECK(refusal([&] {
-          (void)read<float>(reader, "/bytes", {1, 4});
-        }) == path + ": /bytes = integers: must be floating-point numbers");
-  CHECK(refusal([&] { (void)read<std::int64_t>(reader, "/floats", {4}); }) ==
-        path + ": /floats = floating-point numbers: must be integers");
+          (void)read<float>(reader, "/final_norm", {1, 4});
+        }) == path + ": /final_norm = integers: must be floating-point numbers");
+  CHECK(refusal([&] { (void)read<std::int64_t>(reader, "/embedding", {4}); }) ==
+        path + ": /embedding = floating-point numbers: must be integers");
 }
 
 TEST_CASE("attributes of groups, and lists", "[hdf5]") {
@@ -157,22 +159,22 @@ TEST_CASE("attributes of groups, and lists", "[hdf5]") {
   const std::string path = folder.file("sample.h5");
   write_sample(path);
   const Hdf5Reader reader(path);
-  CHECK(reader.int_attribute("/group/rows") == 3);
-  CHECK(reader.int_attribute("group/rows") == 3);
+  CHECK(reader.int_attribute("/rank_0/rows") == 3);
+  CHECK(reader.int_attribute("rank_0/rows") == 3);
   CHECK(reader.int_attribute("/version") == -7);
-  CHECK(reader.int_list_attribute("/group/list") == kIntegers);
+  CHECK(reader.int_list_attribute("/rank_0/list") == kIntegers);
   CHECK(reader.int_list_attribute("empty_list").empty());
-  CHECK(reader.int_list_attribute("/group/rows") == std::vector<std::int64_t>{3});
-  CHECK(reader.has_attribute("/group/rows"));
+  CHECK(reader.int_list_attribute("/rank_0/rows") == std::vector<std::int64_t>{3});
+  CHECK(reader.has_attribute("/rank_0/rows"));
   CHECK(reader.has_attribute("schema"));
-  CHECK_FALSE(reader.has_attribute("/group/schema"));
+  CHECK_FALSE(reader.has_attribute("/rank_0/schema"));
   CHECK_FALSE(reader.has_attribute("/none/rows"));
-  CHECK(refusal([&] { (void)reader.int_attribute("/group/none"); }) ==
-        path + ": attribute /group/none is missing");
+  CHECK(refusal([&] { (void)reader.int_attribute("/rank_0/none"); }) ==
+        path + ": attribute /rank_0/none is missing");
   CHECK(refusal([&] { (void)reader.int_attribute("/none/rows"); }) ==
         path + ": attribute /none/rows is missing");
-  CHECK(refusal([&] { (void)reader.int_attribute("/group/list"); }) ==
-        path + ": attribute /group/list: must be one integer");
+  CHECK(refusal([&] { (void)reader.int_attribute("/rank_0/list"); }) ==
+        path + ": attribute /rank_0/list: must be one integer");
   for (const char* name : {"schema", "scale"}) {
     CHECK(refusal([&] { (void)reader.int_list_attribute(name); }) ==
           fmt::format("{}: attribute {}: must be a list of integers", path, name));
@@ -184,10 +186,10 @@ TEST_CASE("a dataset is stored if its size is the file's", "[hdf5]") {
   const std::string path = folder.file("sample.h5");
   write_sample(path);
   const Hdf5Reader reader(path);
-  CHECK_NOTHROW(reader.require_stored("/group/doubles", Shape{2, 3, 1}));
-  CHECK_NOTHROW(reader.require_stored("/empty", Shape{0, 5}));
-  CHECK(refusal([&] { reader.require_stored("/floats", Shape{5}); }) ==
-        path + ": /floats = shape [4]: must be shape [5]");
+  CHECK_NOTHROW(reader.require_stored("/rank_0/out", Shape{2, 3, 1}));
+  CHECK_NOTHROW(reader.require_stored("/rope_divisors", Shape{0, 5}));
+  CHECK(refusal([&] { reader.require_stored("/embedding", Shape{5}); }) ==
+        path + ": /embedding = shape [4]: must be shape [5]");
 }
 
 // A name that some reader opens.
@@ -242,9 +244,9 @@ TEST_CASE("names are found at any depth, and only if they are there", "[hdf5]") 
   const std::string path = folder.file("sample.h5");
   write_sample(path);
   const Hdf5Reader reader(path);
-  CHECK(reader.has("/group"));
-  CHECK(reader.has("/group/doubles"));
-  CHECK_FALSE(reader.has("/group/floats"));
+  CHECK(reader.has("/rank_0"));
+  CHECK(reader.has("/rank_0/out"));
+  CHECK_FALSE(reader.has("/rank_0/embedding"));
   CHECK_FALSE(reader.has("/no/such/path"));
 }
 
@@ -272,8 +274,8 @@ TEST_CASE("what is missing or of another shape is refused by name", "[hdf5]") {
   CHECK(refusal([&] { (void)read<float>(reader, "/none", {4}); }) ==
         path + ": dataset /none is missing");
   for (const Shape& wrong : {Shape{3}, Shape{5}, Shape{4, 1}, Shape{1, 4}, Shape{}}) {
-    const std::string line = refusal([&] { (void)read<float>(reader, "/floats", wrong); });
-    CHECK(line.starts_with(path + ": /floats = shape [4]: must be shape ["));
+    const std::string line = refusal([&] { (void)read<float>(reader, "/embedding", wrong); });
+    CHECK(line.starts_with(path + ": /embedding = shape [4]: must be shape ["));
   }
 }
 
@@ -283,10 +285,10 @@ TEST_CASE("room that differs from the shape is a mistake of the caller", "[hdf5]
   write_sample(path);
   const Hdf5Reader reader(path);
   std::vector<float> room(3);
-  CHECK_THROWS_AS(reader.read<float>("/floats", std::array<Index, 1>{4}, room),
+  CHECK_THROWS_AS(reader.read<float>("/embedding", std::array<Index, 1>{4}, room),
                   std::invalid_argument);
   Hdf5Writer writer(folder.file("other.h5"));
-  CHECK_THROWS_AS(write(writer, "/floats", {5}, kFloats), std::invalid_argument);
+  CHECK_THROWS_AS(write(writer, "/embedding", {5}, kFloats), std::invalid_argument);
 }
 
 TEST_CASE("files that are missing or not HDF5 are refused by name", "[hdf5]") {
@@ -334,7 +336,7 @@ TEST_CASE("a writer leaves nothing behind unless it commits", "[hdf5]") {
   const std::string path = folder.file("result.h5");
   {
     Hdf5Writer writer(path);
-    write(writer, "/floats", {4}, kFloats);
+    write(writer, "/embedding", {4}, kFloats);
     CHECK_FALSE(fs::exists(path));
     CHECK(folder.num_files() == 1);
   }
@@ -345,7 +347,7 @@ TEST_CASE("a writer leaves nothing behind unless it commits", "[hdf5]") {
   const std::string before = read_bytes(path);
   {
     Hdf5Writer writer(path);
-    write(writer, "/floats", {4}, kFloats);
+    write(writer, "/embedding", {4}, kFloats);
   }
   CHECK(folder.num_files() == 1);
   CHECK(read_bytes(path) == before);
@@ -376,8 +378,8 @@ TEST_CASE("a file that cannot be created is bad input, a bad write cannot run", 
   const std::string nowhere = folder.file("no/such/folder/result.h5");
   CHECK(refusal([&] { const Hdf5Writer writer(nowhere); }).starts_with(nowhere + ": "));
   Hdf5Writer writer(folder.file("result.h5"));
-  CHECK_THROWS_AS(write(writer, "/no_group/floats", {4}, kFloats), CannotRun);
-  CHECK_THROWS_AS(writer.create_group("/no_group/group"), CannotRun);
+  CHECK_THROWS_AS(write(writer, "/no_group/embedding", {4}, kFloats), CannotRun);
+  CHECK_THROWS_AS(writer.create_group("/no_group/rank_0"), CannotRun);
   CHECK_THROWS_AS(writer.set_attribute("/no_group", "version", std::int64_t{1}), CannotRun);
 }
 
