@@ -44,7 +44,7 @@ class Layout:
         self.begins = [sum(self.blocks[:rank]) for rank in range(ranks)]
         self.candidates = [range(begin + (anchor if rank == 0 else 0), begin + length)
                            for rank, (begin, length) in enumerate(zip(self.begins, self.blocks))]
-        self.exchanges = ranks > 1 and compressor != "none"
+        self.exchanges = ranks > 1 and keep > 0  # where nothing is kept, nothing is scored
         self.kept = [min(keep, len(own)) if self.exchanges else 0 for own in self.candidates]
 
     def counters(self, element_bytes: int = 4) -> list[dict[str, int]]:
