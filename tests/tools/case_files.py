@@ -387,7 +387,7 @@ def breaks() -> dict[str, tuple[list[str], Callable[[Any], None]]]:
     table["huge_sparse"] = (["decode/rank_0/key"], claimed("decode/rank_0/key", (2**22, 2, 8), True))
     table["link_to_itself"] = (["group /rank_0 is missing|rank_0"], soft_link("rank_0", "/rank_0"))
     table["link_cycle"] = (["rank_0"], link_cycle)
-    table["link_outside"] = (["/rank_0/query is missing"], external_link("rank_0/query"))
+    table["link_outside"] = (["/rank_0/query lies in", "external link"], external_link("rank_0/query"))
     table["group_outside"] = (["rank_0"], external_link("rank_0"))
     table["data_outside"] = (["rank_0/query"], raw_data_elsewhere)
     table["data_virtual"] = (["rank_0/query"], virtual)
