@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import resource
 from pathlib import Path
 from typing import Any, Callable
 
@@ -12,6 +14,12 @@ METHODS = ["full", "tensor_parallel", "minference", "ring", "zigzag_ring", "all_
            "spava"]
 
 
+def processor_seconds() -> float:
+    """What ended children have used of the processors: unlike the clock, it does not count other programs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 class Sim:
     """The program, and checks that every answer must pass."""
 
@@ -19,8 +27,11 @@ class Sim:
         self.checks, self.tool, self.folder = checks, tool, folder
 
     def run(self, *words: Any) -> Result:
+        before = processor_seconds()
         result = run([self.tool, *words], cwd=self.folder)
+        spent = processor_seconds() - before
         self.checks.right(result, "a question that can be answered")
+        self.checks.that(spent < (os.cpu_count() or 1), f"must take less than a second of all processors, takes {spent:.2f}", result)
         for word in (b"nan", b"inf"):
             whole = result.out.lower().replace(b"minference", b"").replace(b"info", b"").split()
             self.checks.that(not any(piece.strip(b",;.()xs") in (word, b"-" + word) for piece in whole),
